@@ -1,0 +1,442 @@
+/*
+ * rehost/rehost.h: back up the licences of a computer and restore them on a
+ * new one.  This is the plain C face of the engine; the interfaces of the
+ * Windows Media Format SDK (rehost/wmsdk.h) are a face of the same engine.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * Conventions, for every function below:
+ *
+ * - Text is UTF-8 and ends with NUL.  Sizes are bytes.  Times are seconds since
+ *   1970-01-01T00:00:00Z; RH_TIME_NONE stands for "none" or "unknown".
+ * - Paths are the platform's: any bytes but NUL, a relative one starts at the
+ *   current directory.
+ * - A function that can fail returns RH_OK or an enum rh_code, and, if ${error}
+ *   is not NULL, puts the same code and a sentence into ${*error}.  On failure
+ *   outputs named ret_... are left untouched.
+ * - A handle is used by one thread at a time; several handles, threads and
+ *   processes may use one store or one directory at once.  Long calls run
+ *   on the calling thread, and every callback comes on that thread, with
+ *   no lock held: it may call anything but a function on the same handle.
+ * - Structures that the caller fills start with a ${size} member: set it with
+ *   the RH_..._INIT macro, so that a later version knows what you knew.
+ */
+#ifndef REHOST_REHOST_H
+#define REHOST_REHOST_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "codes.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define RH_TIME_NONE INT64_MIN
+
+/* The largest licence document, in bytes. */
+#define RH_LICENSE_MAX (1024 * 1024)
+
+/* The version of the library, as in "0.1.0". */
+RH_API const char *rh_version(void);
+
+/* Gives back memory that a function of this header handed out; NULL is fine. */
+RH_API void rh_free(void *memory);
+
+/*
+ * rh_free for text that is secret (recovery keys): wipes it first.
+ * NULL is fine.
+ */
+RH_API void rh_free_secret(char *text);
+
+/* ---- Licences ---------------------------------------------------------- */
+
+/* Who decides about a restore: the licence does (see README, "Classes"). */
+enum rh_class {
+	RH_CLASS_OWNED = 0,      /* the owner's recovery key is enough */
+	RH_CLASS_MANAGED = 1,    /* a License Management Service counts restores */
+	RH_CLASS_RESTRICTED = 2  /* may not be backed up */
+};
+
+enum rh_right {
+	RH_RIGHT_NO = 0,
+	RH_RIGHT_YES = 1,
+	RH_RIGHT_UNKNOWN = 2     /* treated as no */
+};
+
+/* How often an action may still be done. */
+typedef struct rh_count {
+	const char *action;      /* as the licence names it: "Play", "print" */
+	uint64_t remaining;
+} rh_count;
+
+/*
+ * What is known of a licence.  Text members are never NULL, "" is unknown.
+ * Everything belongs to the library and lives as long as the callback that
+ * brings it.
+ */
+typedef struct rh_license {
+	const char *id;          /* unique in a store */
+	const char *key_id;      /* lower-case GUID where it has 16 bytes */
+	const char *format;      /* "wmdrm", "lcp", "opaque": see rh_format_name */
+	const char *issuer;
+	const char *title;
+	const char *service;     /* its License Management Service, or "" */
+	const char *reason;      /* why it is restricted, a sentence; else "" */
+	int64_t issued;
+	int64_t not_before;
+	int64_t not_after;
+	const rh_count *counts;  /* of counted actions only; others are unlimited */
+	size_t count_count;
+	int32_t backup;          /* enum rh_right */
+	int32_t license_class;   /* enum rh_class */
+	uint64_t bytes;          /* size of the document */
+	int64_t added;           /* when it came into this store */
+} rh_license;
+
+/* The name of format number ${index}, NULL past the last one. */
+RH_API const char *rh_format_name(size_t index);
+
+/* The format in words, for people; NULL past the last one. */
+RH_API const char *rh_format_title(size_t index);
+
+/* ---- Events ------------------------------------------------------------ */
+
+enum rh_operation {
+	RH_OPERATION_ADD = 0,
+	RH_OPERATION_BACKUP = 1,
+	RH_OPERATION_RESTORE = 2,
+	RH_OPERATION_PLAN = 3,   /* a restore that only says what it would do */
+	RH_OPERATION_VERIFY = 4,
+	RH_OPERATION_EXPORT = 5,
+	RH_OPERATION_CHECK = 6,  /* of a store */
+	RH_OPERATION_INSPECT = 7
+};
+
+enum rh_event_type {
+	RH_EVENT_BEGIN = 0,          /* the work itself starts */
+	RH_EVENT_END = 1,            /* always the last one; ${code} is the result */
+	RH_EVENT_CONNECTING = 2,     /* credentials are being checked */
+	RH_EVENT_DISCONNECTING = 3,  /* credentials were accepted */
+	RH_EVENT_TOTALS = 4,         /* totals are known; before the first licence */
+	RH_EVENT_PROGRESS = 5,       /* at most 20 times a second */
+	RH_EVENT_RESTRICTED = 6,     /* a licence that may not be backed up */
+	RH_EVENT_LICENSE = 7,        /* a licence that was not plainly copied */
+	RH_EVENT_RECOVERY_KEY = 8,   /* a recovery key was made: show it to the owner */
+	RH_EVENT_NOTICE = 9          /* something the owner should know */
+};
+
+/* Members of rh_event that an event type fills, as bits. */
+enum rh_event_field {
+	RH_FIELD_CODE = 1,           /* code, code's name, sentence and next step */
+	RH_FIELD_TOTALS = 2,         /* licenses_total, bytes_total */
+	RH_FIELD_DONE = 4,           /* licenses_done, bytes_done */
+	RH_FIELD_LICENSE = 8,        /* license */
+	RH_FIELD_TEXT = 16           /* text */
+};
+
+typedef struct rh_event {
+	int32_t type;            /* enum rh_event_type */
+	int32_t operation;       /* enum rh_operation */
+	int32_t code;            /* enum rh_code */
+	int32_t reserved;
+	uint64_t licenses_total;
+	uint64_t licenses_done;
+	uint64_t bytes_total;    /* of licence documents */
+	uint64_t bytes_done;
+	const rh_license *license; /* NULL unless RH_FIELD_LICENSE */
+	const char *text;        /* what was wrong with what, or ""; never NULL */
+	const char *next_step;   /* what the owner can do, or ""; never NULL */
+} rh_event;
+
+/* The event type's name as in JSON ("begin"), NULL past the last type. */
+RH_API const char *rh_event_name(int type);
+
+/* The WMT_STATUS that the SDK object sends for it, -1 if it sends none. */
+RH_API int32_t rh_event_status(int type);
+
+/* The bits of enum rh_event_field that it fills. */
+RH_API unsigned rh_event_fields(int type);
+
+/* When it is sent, in one sentence; NULL past the last type. */
+RH_API const char *rh_event_meaning(int type);
+
+/* The operation's name as in JSON ("backup"), NULL past the last one. */
+RH_API const char *rh_operation_name(int operation);
+
+/*
+ * Who listens to an operation.  Both functions may be NULL.  A return other
+ * than 0 from either one asks the operation to stop; it then ends with
+ * RH_E_CANCELED and has changed nothing, unless the change was complete
+ * already, in which case it ends as if nothing had been asked.
+ * ${should_stop} is polled often, between licences and before the last step.
+ */
+typedef struct rh_listener {
+	int (*on_event)(void *context, const rh_event *event);
+	int (*should_stop)(void *context);
+	void *context;
+} rh_listener;
+
+/* What an operation did; every licence that it met is counted once. */
+typedef struct rh_summary {
+	uint64_t licenses;       /* met in all */
+	uint64_t bytes;          /* of their documents */
+	uint64_t done;           /* added, backed up, restored, found whole */
+	uint64_t already_here;   /* were in the store, left as they were */
+	uint64_t updated;        /* replaced by a later issue, or state merged */
+	uint64_t restricted;     /* may not be backed up */
+	uint64_t failed;         /* refused, unreadable or damaged */
+} rh_summary;
+
+/* ---- The licence store ------------------------------------------------- */
+
+typedef struct rh_store rh_store;
+
+enum rh_store_flag {
+	RH_STORE_CREATE = 1,     /* make it, and this computer's key, if missing */
+	RH_STORE_READ_ONLY = 2   /* never write; works beside a writer */
+};
+
+/*
+ * Opens the store in ${directory}: NULL stands for $REHOST_STORE, else
+ * $XDG_DATA_HOME/rehost, else $HOME/.local/share/rehost.  ${flags} is a sum of
+ * enum rh_store_flag.  The handle is the caller's, see rh_store_close.
+ * RH_E_STORE_MISSING, RH_E_STORE_OTHER_COMPUTER, RH_E_STORE_DAMAGED,
+ * RH_E_STORE_NEWER, RH_E_STORE_BUSY, RH_E_COMPUTER_ID, RH_E_ACCESS.
+ */
+RH_API int rh_store_open(const char *directory, unsigned flags,
+    rh_store **ret_store, rh_error *error);
+
+/* Closes the store and wipes its keys; NULL is fine. */
+RH_API void rh_store_close(rh_store *store);
+
+/* The directory that the store lies in; lives as long as the handle. */
+RH_API const char *rh_store_directory(const rh_store *store);
+
+/* This computer's public identity: 32 hex digits; lives as long as the handle. */
+RH_API const char *rh_store_computer_id(const rh_store *store);
+
+/* This computer's own age recipient; lives as long as the handle. */
+RH_API const char *rh_store_computer_recipient(const rh_store *store);
+
+/*
+ * Reads every page, row and seal of the store.  RH_E_STORE_DAMAGED with the
+ * first bad place; a LICENSE event names each bad licence.
+ */
+RH_API int rh_store_check(rh_store *store, const rh_listener *listener,
+    rh_summary *summary, rh_error *error);
+
+/* One licence file on its way into a store. */
+typedef struct rh_document {
+	const void *data;        /* read until the next call of the source */
+	size_t size;             /* 0 is a valid size, and no valid licence */
+	const char *name;        /* where it comes from, for messages and titles */
+	const char *format;      /* a format's name, or NULL to detect it */
+} rh_document;
+
+/*
+ * Gives the next document.  Returns 1 with ${*ret_document} filled, 0 at the
+ * end, or -1 to give up: then ${error} says why, and nothing of the current
+ * batch is kept.
+ */
+typedef int (*rh_document_source)(void *context, rh_document *ret_document,
+    rh_error *error);
+
+/*
+ * Adds every document that ${source} gives, in batches of one transaction
+ * each.  A file that holds several licences adds each of them.  What is not
+ * added is reported by a LICENSE event (RH_S_ALREADY_HERE, RH_S_UPDATED,
+ * RH_S_OLDER, RH_E_LICENSE_...; ${text} names the file and the place) and counted.
+ * RH_OK also if some were refused: see ${summary}, which may be NULL.
+ * ${source} is called from one thread at a time, which need not be the
+ * calling one.
+ */
+RH_API int rh_add(rh_store *store, rh_document_source source, void *context,
+    const rh_listener *listener, rh_summary *summary, rh_error *error);
+
+/* Receives one licence; a return other than 0 ends the enumeration early. */
+typedef int (*rh_license_function)(void *context, const rh_license *license);
+
+/*
+ * Calls ${function} for every licence that ${filter} lets through, in the order
+ * in which they were added.  ${filter} NULL or "": all.
+ *
+ * A filter is FIELD=PATTERN terms with commas between them, all of which must
+ * hold; FIELD is id, key-id, title, issuer, format or class, PATTERN a
+ * shell pattern (* ? [...]), compared without case; "\," stands for a comma.
+ * RH_E_ARGUMENT for a filter that is none.
+ */
+RH_API int rh_enumerate(rh_store *store, const char *filter,
+    rh_license_function function, void *context, rh_error *error);
+
+/*
+ * Calls ${function} with the licence ${id}, or with the only one whose id starts
+ * with ${id}.  RH_E_LICENSE_UNKNOWN; RH_E_ARGUMENT if several start with it.
+ */
+RH_API int rh_get(rh_store *store, const char *id,
+    rh_license_function function, void *context, rh_error *error);
+
+/*
+ * Gives the document of the licence ${id} as the bytes that were added; rh_free
+ * the result.
+ */
+RH_API int rh_get_document(rh_store *store, const char *id,
+    void **ret_data, size_t *ret_size, rh_error *error);
+
+/* Removes the licence with exactly this id.  RH_E_LICENSE_UNKNOWN. */
+RH_API int rh_remove(rh_store *store, const char *id, rh_error *error);
+
+/* ---- Backup and restore ------------------------------------------------ */
+
+typedef struct rh_backup_options {
+	size_t size;             /* RH_BACKUP_OPTIONS_INIT sets it */
+	int overwrite;           /* replace the backup that is there */
+	unsigned keep;           /* generations to keep, this one included; 0 is 1 */
+	const char *const *recipients; /* further age recipients: "age1..." */
+	size_t recipient_count;
+	const char *passphrase;  /* also write recovery.age, or NULL */
+} rh_backup_options;
+#define RH_BACKUP_OPTIONS_INIT { sizeof(rh_backup_options), 0, 1, NULL, 0, NULL }
+
+/*
+ * Backs up every licence that allows it into ${directory}, which must exist.
+ * Makes the owner's recovery key if there is none (event RECOVERY_KEY).
+ * Nothing is visible before it is complete, and earlier generations
+ * go only after that.  RH_OK also if restricted licences were left out: each
+ * is a RESTRICTED event, and counted in ${summary}, which may be NULL.
+ * RH_E_BACKUP_EXISTS, RH_E_BACKUP_BUSY, RH_E_NO_DIRECTORY, RH_E_NOT_DIRECTORY,
+ * RH_E_ACCESS, RH_E_FULL, RH_E_WRITE, RH_E_READ_BACK, RH_E_RECIPIENT,
+ * RH_E_STORE_..., RH_E_CANCELED.  ${options} NULL: as RH_BACKUP_OPTIONS_INIT.
+ */
+RH_API int rh_backup(rh_store *store, const char *directory,
+    const rh_backup_options *options, const rh_listener *listener,
+    rh_summary *summary, rh_error *error);
+
+/*
+ * RH_OK if ${directory} holds no complete backup and could take one,
+ * RH_E_BACKUP_EXISTS if it holds one, else why it cannot take one.
+ */
+RH_API int rh_backup_exists(const char *directory, rh_error *error);
+
+/* How a backup is opened; every member may be NULL or 0. */
+typedef struct rh_open_options {
+	size_t size;             /* RH_OPEN_OPTIONS_INIT sets it */
+	const char *recovery_key; /* an age identity or a recovery code, as typed */
+	const char *passphrase;  /* of the recovery.age beside the backup */
+	const char *filter;      /* as in rh_enumerate: which licences */
+	int plan;                /* rh_restore: say what would happen, change nothing */
+	int individualize;       /* rh_restore: the user agreed to individualize */
+} rh_open_options;
+#define RH_OPEN_OPTIONS_INIT { sizeof(rh_open_options), NULL, NULL, NULL, 0, 0 }
+
+/*
+ * Restores the newest complete backup of ${directory} into ${store}, in one
+ * transaction.  Without a recovery key and a passphrase it opens with
+ * this computer's own key, or with the recovery key that the store keeps.
+ * Licences that are there are left as they are, but for the more
+ * spent state of the two.  With ${options->plan} the store is not changed, and
+ * a LICENSE event tells what would happen to each licence.
+ * RH_E_BACKUP_MISSING, RH_E_BACKUP_CORRUPT, RH_E_BACKUP_NEWER,
+ * RH_E_SECRET_NEEDED, RH_E_SECRET_WRONG, RH_E_SECRET_TYPED,
+ * RH_E_NOT_ALL_STORED, RH_E_STORE_..., RH_E_CANCELED.
+ */
+RH_API int rh_restore(rh_store *store, const char *directory,
+    const rh_open_options *options, const rh_listener *listener,
+    rh_summary *summary, rh_error *error);
+
+/*
+ * Checks the newest backup of ${directory}.  With a key (options, or those of
+ * ${store}, which may be NULL): authenticates, parses and compares every licence
+ * with the manifest.  Without one: the structure only, and ${summary->done} is 0.
+ */
+RH_API int rh_verify(rh_store *store, const char *directory,
+    const rh_open_options *options, const rh_listener *listener,
+    rh_summary *summary, rh_error *error);
+
+/* One complete backup in a directory. */
+typedef struct rh_generation {
+	const char *file;        /* name within the directory */
+	const char *id;          /* 16 hex digits */
+	int64_t created;
+	uint64_t bytes;          /* size of the file */
+	int whole;               /* its structure is complete, as far as seen without a key */
+} rh_generation;
+
+/* What the first member of an opened backup says. */
+typedef struct rh_backup_header {
+	const char *id;
+	int64_t created;
+	const char *generator;   /* the program and version that wrote it */
+	const char *computer_id; /* of the source */
+	int32_t format_version;
+	uint64_t owned;          /* licences in it */
+	uint64_t managed;
+	uint64_t restricted;     /* left out */
+	uint64_t bytes;          /* of the documents in it */
+} rh_backup_header;
+
+/* What rh_inspect tells; each member may be NULL.  Called in this order. */
+typedef struct rh_inspector {
+	void (*on_generation)(void *context, const rh_generation *generation);
+	void (*on_header)(void *context, const rh_backup_header *header);
+	rh_license_function on_license;
+	void *context;
+} rh_inspector;
+
+/*
+ * Tells what ${directory} holds: every generation, newest first, and of the
+ * newest one, if it can be opened (as rh_verify), the header, and if
+ * ${on_license} is set each licence that the filter lets through.
+ */
+RH_API int rh_inspect(rh_store *store, const char *directory,
+    const rh_open_options *options, const rh_inspector *inspector,
+    rh_error *error);
+
+/*
+ * Writes each licence of the newest backup that the filter lets through as
+ * ${target}/licenses/ID/document, as tar would.  ${target} is made if
+ * missing and must be empty.
+ */
+RH_API int rh_export(rh_store *store, const char *directory, const char *target,
+    const rh_open_options *options, const rh_listener *listener,
+    rh_summary *summary, rh_error *error);
+
+/* ---- The owner's recovery key ------------------------------------------ */
+
+/* One key in its written forms; free each member, see rh_recovery_free. */
+typedef struct rh_recovery_key {
+	char *recipient;         /* "age1...": public */
+	char *identity;          /* "AGE-SECRET-KEY-1...": secret, NULL if forgotten */
+	char *code;              /* the recovery code: secret, NULL if forgotten */
+} rh_recovery_key;
+
+/* Wipes and frees the members and sets them NULL. */
+RH_API void rh_recovery_free(rh_recovery_key *key);
+
+/* Makes the store's recovery key if it has none; RH_S_ALREADY_HERE if it has. */
+RH_API int rh_recovery_make(rh_store *store, rh_error *error);
+
+/*
+ * The recovery key that ${store} keeps.  RH_E_SECRET_NEEDED if none was made;
+ * with the secret half forgotten only ${ret->recipient} is set.
+ */
+RH_API int rh_recovery_show(rh_store *store, rh_recovery_key *ret, rh_error *error);
+
+/*
+ * Checks what an owner typed: an age identity or a recovery code.  RH_OK with
+ * its recipient in ${*ret_recipient} (rh_free), RH_E_SECRET_TYPED saying
+ * which group is wrong, or, if ${store} is not NULL, RH_E_SECRET_WRONG
+ * if it is a well-formed key but not the store's.
+ */
+RH_API int rh_recovery_check(rh_store *store, const char *typed,
+    char **ret_recipient, rh_error *error);
+
+/* Keeps the public half only; backups go on, this computer cannot show it again. */
+RH_API int rh_recovery_forget(rh_store *store, rh_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* REHOST_REHOST_H */

@@ -1,0 +1,159 @@
+#ifndef BACKUP_BACKUP_H
+#define BACKUP_BACKUP_H
+
+#include "crypto/age.h"
+#include "crypto/crypto.h"
+
+/*
+ * The backup: an age file of zstd frames over a tar.  See FORMAT.md.  Nothing here
+ * knows the store or the licence formats.
+ */
+
+#define BACKUP_FORMAT_VERSION 1
+#define BACKUP_ID_SIZE 17              /* 16 hex digits and NUL */
+#define BACKUP_NAME_SIZE 64            /* of a generation's file */
+#define FRAME_TARGET (2u << 20)        /* bytes of tar after which a frame ends */
+#define FRAME_MAX (8u << 20)           /* bytes of tar that a reader accepts */
+
+/* ---- The directory and its generations ---- */
+
+struct backup_directory;
+
+/*
+ * Opens ${path}.  RH_E_NO_DIRECTORY, RH_E_NOT_DIRECTORY, RH_E_ACCESS.
+ * With ${writing} takes the directory's lock (RH_E_BACKUP_BUSY) and removes what
+ * dead runs left behind.
+ */
+int backup_directory_open(const char *path, bool writing,
+    struct backup_directory **ret, rh_error *error);
+void backup_directory_close(struct backup_directory *directory);
+const char *backup_directory_path(const struct backup_directory *directory);
+
+struct backup_generation {
+	char file[BACKUP_NAME_SIZE];
+	char id[BACKUP_ID_SIZE];
+	int64_t created;           /* from the name */
+	uint64_t bytes;
+	bool whole;                /* age_check_structure */
+};
+
+/*
+ * Complete generations, newest first; ${ret} is freed with free().  Files
+ * that are damaged in their structure are listed with ${whole} false.
+ */
+int backup_list(struct backup_directory *directory, struct backup_generation **ret,
+    size_t *ret_count, rh_error *error);
+
+/* Removes generations older than the ${keep} newest ones. */
+int backup_prune(struct backup_directory *directory, unsigned keep, rh_error *error);
+
+/* Whether recovery.age is there, and puts it there; see FORMAT.md. */
+int backup_recovery_read(struct backup_directory *directory, const char *passphrase,
+    struct age_identity *ret, rh_error *error);
+int backup_recovery_write(struct backup_directory *directory, const char *passphrase,
+    const struct age_identity *identity, rh_error *error);
+
+/* ---- The first member, rehost.json ---- */
+
+struct backup_header {
+	int format_version;
+	char id[BACKUP_ID_SIZE];
+	int64_t created;
+	char generator[64];
+	char computer_id[64];
+	char *computer_key;        /* JWK; NULL unless signed */
+	uint64_t owned;
+	uint64_t managed;
+	uint64_t restricted;
+	uint64_t bytes;
+};
+void backup_header_free(struct backup_header *header);
+
+/* ---- Frames: made and read on any thread ---- */
+
+struct frame_builder;
+int frame_builder_new(struct frame_builder **ret, rh_error *error);
+void frame_builder_free(struct frame_builder *builder);
+
+/* Starts a frame; ${number} names its manifest, ${time} stands in every member. */
+int frame_begin(struct frame_builder *builder, uint32_t number, int64_t time, rh_error *error);
+
+/*
+ * One licence: ${component} as license_path_component makes it; ${secret} and
+ * ${state} may be empty.  ${digest} is the document's SHA-256, for the manifest.
+ */
+struct frame_license {
+	const char *component;
+	const void *document;
+	size_t document_size;
+	const uint8_t *digest;
+	const void *secret;
+	size_t secret_size;
+	const void *state;         /* JSON */
+	size_t state_size;
+};
+int frame_add(struct frame_builder *builder, const struct frame_license *license, rh_error *error);
+
+/* Ends the frame with its manifest and gives it compressed; the builder's, until begin. */
+int frame_finish(struct frame_builder *builder, const struct buffer **ret, rh_error *error);
+
+/* Reads one compressed frame; one per thread, reused. */
+struct frame_parser;
+int frame_parser_new(struct frame_parser **ret, rh_error *error);
+void frame_parser_free(struct frame_parser *parser);
+
+/*
+ * Decompresses and reads every member, compares documents with the frame's
+ * manifest (both ways), and calls ${on_license} for each licence; its memory is
+ * the parser's, until the next call.  RH_E_LICENSE_DAMAGED is given to
+ * ${on_damaged} per licence (may be NULL: then the first one fails); anything else that
+ * is wrong is RH_E_BACKUP_CORRUPT.
+ */
+int frame_parse(struct frame_parser *parser, const struct buffer *frame,
+    int (*on_license)(void *context, const struct frame_license *license, rh_error *error),
+    int (*on_damaged)(void *context, const char *component, const rh_error *why),
+    void *context, rh_error *error);
+
+/* ---- The whole file ---- */
+
+struct backup_writer;
+
+/*
+ * Starts a generation under a temporary name, with ${header} as first member,
+ * signed by ${signing_key} (P-256 scalar).  Fills ${header->id} and ${header->created}.
+ */
+int backup_writer_new(struct backup_directory *directory, struct backup_header *header,
+    const uint8_t *signing_key, const struct age_recipient *recipients, size_t count,
+    struct backup_writer **ret, rh_error *error);
+int backup_writer_append(struct backup_writer *writer, const struct buffer *frame, rh_error *error);
+
+/*
+ * Ends the archive, flushes it, reads it back from the medium and compares.  Still
+ * under its temporary name.  ${stop}, if not NULL, is asked now and then and stops with
+ * RH_E_CANCELED when it returns other than 0.
+ */
+int backup_writer_finish(struct backup_writer *writer, int (*stop)(void *context),
+    void *context, rh_error *error);
+
+/* Renames it into place and flushes the directory: from here on it is a backup. */
+int backup_writer_commit(struct backup_writer *writer, rh_error *error);
+/* Size of the age file so far. */
+uint64_t backup_writer_bytes(const struct backup_writer *writer);
+/* Removes the temporary file unless it was committed; NULL is fine. */
+void backup_writer_free(struct backup_writer *writer);
+
+struct backup_reader;
+
+/*
+ * Opens ${file} of ${directory} and reads its header.  RH_E_SECRET_NEEDED,
+ * RH_E_SECRET_WRONG, RH_E_BACKUP_CORRUPT, RH_E_BACKUP_NEWER, RH_E_BACKUP_MISSING.
+ */
+int backup_reader_new(struct backup_directory *directory, const char *file,
+    const struct age_keys *keys, struct backup_reader **ret, rh_error *error);
+const struct backup_header *backup_reader_header(const struct backup_reader *reader);
+
+/* The next frame of licences, compressed; empty in ${frame} at the authenticated end. */
+int backup_reader_next(struct backup_reader *reader, struct buffer *frame, rh_error *error);
+void backup_reader_free(struct backup_reader *reader);
+
+#endif

@@ -1,0 +1,145 @@
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include "computer/computer.h"
+#include "license/license.h"
+
+/*
+ * The licence store: DIRECTORY/licenses.db.  See SCHEMA.md.  One process writes,
+ * many read; contention waits STORE_BUSY_MS, then RH_E_STORE_BUSY.  A handle
+ * is used by one thread at a time (sealing and opening rows excepted).
+ */
+#define STORE_FILE "licenses.db"
+#define STORE_BUSY_MS 5000
+
+enum store_flag { STORE_CREATE = 1, STORE_READ_ONLY = 2 };
+
+struct store;
+
+/*
+ * RH_E_STORE_MISSING, RH_E_STORE_OTHER_COMPUTER, RH_E_STORE_DAMAGED,
+ * RH_E_STORE_NEWER, RH_E_STORE_BUSY, RH_E_STORE_CREATE, RH_E_ACCESS.
+ * ${computer} must outlive the store.  Creating makes the directory (0700).
+ */
+int store_open(const char *directory, unsigned flags, const struct computer *computer,
+    struct store **ret, rh_error *error);
+void store_close(struct store *store);
+
+/* ---- Rows: sealed and opened on any thread ---- */
+
+/*
+ * A licence as it lies in the store.  The facts stand in clear beside sealed
+ * parts and are their associated data: an edited fact does not open.
+ */
+struct store_row {
+	int64_t number;            /* rowid: order of adding; 0 until inserted */
+	struct license facts;
+	int64_t added;
+	uint64_t bytes;            /* of the document */
+	uint8_t digest[DIGEST_SIZE]; /* SHA-256 of the document */
+	int64_t state_version;     /* counts changes of the state, from 0 */
+	int64_t dictionary;        /* compression dictionary, 0: none */
+	struct buffer document;    /* sealed */
+	struct buffer secret;      /* sealed; empty: none */
+	struct buffer state;       /* sealed; empty: none */
+};
+void store_row_free(struct store_row *row);
+
+/*
+ * Seals and opens rows with the keys of one store.  One per thread; made from an
+ * open store that outlives it.
+ */
+struct store_sealer;
+int store_sealer_new(struct store *store, struct store_sealer **ret, rh_error *error);
+void store_sealer_free(struct store_sealer *sealer);
+
+/* What is inside a row; buffers are reused from call to call. */
+struct store_content {
+	struct buffer document;
+	struct buffer secret;      /* wipe with buffer_free_secret */
+	struct license_state state;
+};
+void store_content_free(struct store_content *content);
+
+/*
+ * Fills the sealed parts, digest, bytes and dictionary of ${row} from its facts and the
+ * content.  ${row->added} and ${row->state_version} are the caller's.
+ */
+int store_seal(struct store_sealer *sealer, struct store_row *row,
+    const void *document, size_t size, const void *secret, size_t secret_size,
+    const struct license_state *state, rh_error *error);
+
+/* Opens and checks everything, the digest included.  RH_E_STORE_DAMAGED names the licence. */
+int store_open_row(struct store_sealer *sealer, const struct store_row *row,
+    struct store_content *ret, rh_error *error);
+
+/* ---- Reading ---- */
+
+struct store_totals {
+	uint64_t licenses;
+	uint64_t restricted;
+	uint64_t managed;
+	uint64_t bytes;            /* of owned and managed documents */
+};
+
+/* A read transaction: everything up to store_read_end is of one moment. */
+int store_read_begin(struct store *store, rh_error *error);
+void store_read_end(struct store *store);
+
+int store_totals(struct store *store, struct store_totals *ret, rh_error *error);
+
+/* Walks the rows in order.  ${facts_only} leaves the sealed parts alone. */
+struct store_cursor;
+int store_cursor_new(struct store *store, bool facts_only, struct store_cursor **ret, rh_error *error);
+/* Fills ${row} (buffers reused); false in ${*ret_row} at the end. */
+int store_cursor_next(struct store_cursor *cursor, struct store_row *row, bool *ret_row, rh_error *error);
+void store_cursor_free(struct store_cursor *cursor);
+
+/* One row by exact id; RH_E_LICENSE_UNKNOWN. */
+int store_get(struct store *store, const char *id, struct store_row *row, rh_error *error);
+
+/* The full id of the only licence whose id starts with ${prefix}. */
+int store_find(struct store *store, const char *prefix, char *id, size_t size, rh_error *error);
+
+/* ---- Writing ---- */
+
+/* A write transaction; store_rollback after a failure or to give up. */
+int store_begin(struct store *store, rh_error *error);
+int store_commit(struct store *store, rh_error *error);
+void store_rollback(struct store *store);
+
+/*
+ * Inserts a sealed row.  RH_S_ADDED; or changes nothing and gives
+ * RH_S_ALREADY_HERE (same id and document), RH_E_LICENSE_CONFLICT (same id, other
+ * document).  ${*ret_here}, if not NULL, is set to what is there: its issue
+ * date and whether it has a state.
+ */
+struct store_here {
+	int64_t number;
+	int64_t issued;
+	bool has_state;
+};
+int store_insert(struct store *store, struct store_row *row, struct store_here *ret_here, rh_error *error);
+
+/* Puts a sealed row in the place of row ${number}. */
+int store_replace(struct store *store, int64_t number, struct store_row *row, rh_error *error);
+
+int store_remove(struct store *store, const char *id, rh_error *error);
+
+/*
+ * Gives the store a compression dictionary made of ${samples}, if it has none
+ * and they are enough to be worth it.  Within a write transaction or outside one.
+ */
+int store_learn(struct store *store, const struct license_document *samples, size_t count, rh_error *error);
+
+/* ---- Secrets of the store itself: sealed values by name ---- */
+
+/* ${ret} gets the value; empty if there is none.  Names: see SCHEMA.md. */
+int store_value_get(struct store *store, const char *name, struct buffer *ret, rh_error *error);
+/* ${size} 0 removes it.  One durable transaction of its own, unless within one. */
+int store_value_set(struct store *store, const char *name, const void *value, size_t size, rh_error *error);
+
+/* SQLite's own integrity check of every page, and of every sealed value. */
+int store_check_pages(struct store *store, rh_error *error);
+
+#endif
