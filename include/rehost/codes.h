@@ -26,66 +26,66 @@ enum rh_code {
 	RH_OK = 0,
 
 	/* The call and the machine. */
-	RH_E_ARGUMENT = 1,           /* an argument has no meaning here */
-	RH_E_MEMORY = 2,             /* no memory */
-	RH_E_INTERNAL = 3,           /* a library that Rehost stands on failed */
-	RH_E_CANCELED = 4,           /* the caller asked to stop */
-	RH_E_PROPERTY = 5,           /* a needed property is not set */
-	RH_E_OPERATION_RUNNING = 6,  /* this object is at work already */
+	RH_E_ARGUMENT = 1, /* an argument has no meaning here */
+	RH_E_MEMORY = 2, /* no memory */
+	RH_E_INTERNAL = 3, /* a library that Rehost stands on failed */
+	RH_E_CANCELED = 4, /* the caller asked to stop */
+	RH_E_PROPERTY = 5, /* a needed property is not set */
+	RH_E_OPERATION_RUNNING = 6, /* this object is at work already */
 
 	/* Files and media. */
-	RH_E_ACCESS = 20,            /* permission denied, or read-only medium */
-	RH_E_NO_DIRECTORY = 21,      /* the directory does not exist */
-	RH_E_NOT_DIRECTORY = 22,     /* the path is not a directory */
-	RH_E_OPEN = 23,              /* a file cannot be opened */
-	RH_E_READ = 24,              /* the medium does not read */
-	RH_E_WRITE = 25,             /* the medium does not write */
-	RH_E_FULL = 26,              /* no space left on the medium */
-	RH_E_READ_BACK = 27,         /* the medium gives back other bytes than were written */
+	RH_E_ACCESS = 20, /* permission denied, or read-only medium */
+	RH_E_NO_DIRECTORY = 21, /* the directory does not exist */
+	RH_E_NOT_DIRECTORY = 22, /* the path is not a directory */
+	RH_E_OPEN = 23, /* a file cannot be opened */
+	RH_E_READ = 24, /* the medium does not read */
+	RH_E_WRITE = 25, /* the medium does not write */
+	RH_E_FULL = 26, /* no space left on the medium */
+	RH_E_READ_BACK = 27, /* the medium gives back other bytes than were written */
 
 	/* The backup. */
-	RH_E_BACKUP_EXISTS = 40,     /* a backup is there, overwriting was not asked for */
-	RH_E_BACKUP_MISSING = 41,    /* no complete backup in the directory */
-	RH_E_BACKUP_CORRUPT = 42,    /* the backup is damaged */
-	RH_E_BACKUP_NEWER = 43,      /* written by a later version */
-	RH_E_BACKUP_BUSY = 44,       /* another run writes to the same directory */
-	RH_E_NOT_ALL_STORED = 45,    /* some licences were not restored */
+	RH_E_BACKUP_EXISTS = 40, /* a backup is there, overwriting was not asked for */
+	RH_E_BACKUP_MISSING = 41, /* no complete backup in the directory */
+	RH_E_BACKUP_CORRUPT = 42, /* the backup is damaged */
+	RH_E_BACKUP_NEWER = 43, /* written by a later version */
+	RH_E_BACKUP_BUSY = 44, /* another run writes to the same directory */
+	RH_E_NOT_ALL_STORED = 45, /* some licences were not restored */
 
 	/* Secrets of the owner. */
-	RH_E_SECRET_NEEDED = 60,     /* the backup opens with a recovery key, none was given */
-	RH_E_SECRET_WRONG = 61,      /* the secret given does not open the backup */
-	RH_E_SECRET_TYPED = 62,      /* the recovery code has a typing error */
-	RH_E_SECRET_FORGOTTEN = 63,  /* this computer keeps only the public half */
-	RH_E_RECIPIENT = 64,         /* not an age recipient */
+	RH_E_SECRET_NEEDED = 60, /* the backup opens with a recovery key, none was given */
+	RH_E_SECRET_WRONG = 61, /* the secret given does not open the backup */
+	RH_E_SECRET_TYPED = 62, /* the recovery code has a typing error */
+	RH_E_SECRET_FORGOTTEN = 63, /* this computer keeps only the public half */
+	RH_E_RECIPIENT = 64, /* not an age recipient */
 
 	/* The licence store and the computer. */
-	RH_E_STORE_MISSING = 80,     /* there is no licence store */
-	RH_E_STORE_BUSY = 81,        /* another process holds the store */
-	RH_E_STORE_DAMAGED = 82,     /* the store was changed or damaged */
-	RH_E_STORE_NEWER = 83,       /* made by a later version */
+	RH_E_STORE_MISSING = 80, /* there is no licence store */
+	RH_E_STORE_BUSY = 81, /* another process holds the store */
+	RH_E_STORE_DAMAGED = 82, /* the store was changed or damaged */
+	RH_E_STORE_NEWER = 83, /* made by a later version */
 	RH_E_STORE_OTHER_COMPUTER = 84, /* the store belongs to another computer */
-	RH_E_STORE_READ = 85,        /* the store does not read */
-	RH_E_STORE_WRITE = 86,       /* the store does not write */
-	RH_E_STORE_CREATE = 87,      /* the store cannot be made */
-	RH_E_COMPUTER_ID = 88,       /* the computer has no machine id */
+	RH_E_STORE_READ = 85, /* the store does not read */
+	RH_E_STORE_WRITE = 86, /* the store does not write */
+	RH_E_STORE_CREATE = 87, /* the store cannot be made */
+	RH_E_COMPUTER_ID = 88, /* the computer has no machine id */
 
 	/* One licence. */
-	RH_E_LICENSE_FORMAT = 100,   /* no reader knows this file */
-	RH_E_LICENSE_INVALID = 101,  /* the format is known, the content is not valid */
-	RH_E_LICENSE_XML = 102,      /* the XML is broken */
-	RH_E_LICENSE_TOO_BIG = 103,  /* over RH_LICENSE_MAX bytes */
-	RH_E_LICENSE_KEY_ID = 104,   /* the key id is malformed */
+	RH_E_LICENSE_FORMAT = 100, /* no reader knows this file */
+	RH_E_LICENSE_INVALID = 101, /* the format is known, the content is not valid */
+	RH_E_LICENSE_XML = 102, /* the XML is broken */
+	RH_E_LICENSE_TOO_BIG = 103, /* over RH_LICENSE_MAX bytes */
+	RH_E_LICENSE_KEY_ID = 104, /* the key id is malformed */
 	RH_E_LICENSE_CONFLICT = 105, /* another licence has this id */
-	RH_E_LICENSE_UNKNOWN = 106,  /* no such licence in the store */
-	RH_E_RESTRICTED = 107,       /* the licence does not allow backup */
-	RH_E_LICENSE_DAMAGED = 108,  /* a licence in the backup is not what its manifest says */
+	RH_E_LICENSE_UNKNOWN = 106, /* no such licence in the store */
+	RH_E_RESTRICTED = 107, /* the licence does not allow backup */
+	RH_E_LICENSE_DAMAGED = 108, /* a licence in the backup is not what its manifest says */
 
 	/* Results of one licence that are no failure. */
-	RH_S_ADDED = 200,            /* new in the store */
-	RH_S_ALREADY_HERE = 201,     /* the same licence is in the store */
-	RH_S_UPDATED = 202,          /* a later issue replaced an earlier one */
-	RH_S_STATE_MERGED = 203,     /* was here; the more spent state was taken over */
-	RH_S_OLDER = 204             /* was here in a later issue, which was kept */
+	RH_S_ADDED = 200, /* new in the store */
+	RH_S_ALREADY_HERE = 201, /* the same licence is in the store */
+	RH_S_UPDATED = 202, /* a later issue replaced an earlier one */
+	RH_S_STATE_MERGED = 203, /* was here; the more spent state was taken over */
+	RH_S_OLDER = 204 /* was here in a later issue, which was kept */
 };
 
 /*
@@ -94,7 +94,7 @@ enum rh_code {
  * place; it never holds a secret or the content of a licence.
  */
 typedef struct rh_error {
-	int32_t code;    /* enum rh_code */
+	int32_t code; /* enum rh_code */
 	char text[1020]; /* empty if code is RH_OK */
 } rh_error;
 

@@ -25,7 +25,7 @@ bool time_parse(const char *text, size_t length, int64_t *ret);
 /*
  * Seconds from a UTC date and time; false if a field is out of range.
  */
-bool time_from_utc(int year, int month, int day, int hour, int minute,
-    int second, int64_t *ret);
+bool time_from_utc(
+    int year, int month, int day, int hour, int minute, int second, int64_t *ret);
 
 #endif

@@ -21,8 +21,8 @@ int file_read_at(int fd, uint64_t offset, void *bytes, size_t size, size_t *ret,
     const char *path, rh_error *error);
 
 /* Appends the whole file to ${buffer}; RH_E_ARGUMENT if it is over ${limit} bytes. */
-int file_read_whole(int directory, const char *name, size_t limit,
-    struct buffer *buffer, const char *path, rh_error *error);
+int file_read_whole(int directory, const char *name, size_t limit, struct buffer *buffer,
+    const char *path, rh_error *error);
 
 /* Flushes the file to the medium. */
 int file_sync(int fd, const char *path, rh_error *error);
@@ -35,8 +35,8 @@ int file_sync_directory(int fd, const char *path, rh_error *error);
  * renamed into place, directory flushed.  After a failure or a crash the
  * old file is there, and perhaps a .part.
  */
-int file_replace(int directory, const char *name, unsigned mode,
-    const void *bytes, size_t size, const char *path, rh_error *error);
+int file_replace(int directory, const char *name, unsigned mode, const void *bytes, size_t size,
+    const char *path, rh_error *error);
 
 /* Makes ${path} and its missing parents, each with ${mode}. */
 int file_make_directories(const char *path, unsigned mode, rh_error *error);

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <uchar.h>
 
-#include "base/error.h"
+#include "base/bytes.h"
 
 /* Lower-case hex; ${text} takes 2 * size + 1 bytes. */
 void text_hex(char *text, const void *bytes, size_t size);
@@ -14,9 +14,9 @@ void text_hex(char *text, const void *bytes, size_t size);
 bool text_unhex(const char *text, void *bytes, size_t size);
 
 enum base64_flag {
-	BASE64_URL = 1,        /* - and _ in place of + and / (RFC 4648, section 5) */
-	BASE64_NO_PAD = 2,     /* writes no '='; refuses them when reading */
-	BASE64_LENIENT = 4     /* reading: white space, missing '=', ! and * as + and / */
+	BASE64_URL = 1, /* - and _ in place of + and / (RFC 4648, section 5) */
+	BASE64_NO_PAD = 2, /* writes no '='; refuses them when reading */
+	BASE64_LENIENT = 4 /* reading: white space, missing '=', ! and * as + and / */
 };
 
 /* Characters that ${size} bytes need in base64, with padding and NUL. */
@@ -30,8 +30,8 @@ size_t base64_encode(char *text, const void *bytes, size_t size, unsigned flags)
  * bytes came out, or -1 if the text is not canonical base64 (RFC 4648,
  * sections 3.3 and 3.5) or does not fit.
  */
-ptrdiff_t base64_decode(void *bytes, size_t capacity, const char *text,
-    size_t length, unsigned flags);
+ptrdiff_t base64_decode(
+    void *bytes, size_t capacity, const char *text, size_t length, unsigned flags);
 
 /* Whether ${size} bytes are valid UTF-8 without NUL. */
 bool utf8_valid(const void *bytes, size_t size);

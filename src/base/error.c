@@ -1,0 +1,70 @@
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+
+int error_set(rh_error *error, int code, const char *format, ...)
+{
+	va_list arguments;
+
+	if (error == NULL)
+		return code;
+	error->code = code;
+	va_start(arguments, format);
+	vsnprintf(error->text, sizeof error->text, format, arguments);
+	va_end(arguments);
+	return code;
+}
+
+/* The code that an errno stands for, whatever was being done. */
+static int code_of_errno(int errnum, int otherwise)
+{
+	switch (errnum) {
+	case ENOMEM:
+		return RH_E_MEMORY;
+	case ENOSPC:
+	case EDQUOT:
+	case EFBIG:
+		return RH_E_FULL;
+	case EACCES:
+	case EPERM:
+	case EROFS:
+		return RH_E_ACCESS;
+	default:
+		return otherwise;
+	}
+}
+
+int error_errno(rh_error *error, int code, int errnum, const char *format, ...)
+{
+	va_list arguments;
+	char words[96];
+	size_t used;
+
+	code = code_of_errno(errnum, code);
+	if (error == NULL)
+		return code;
+	error->code = code;
+	va_start(arguments, format);
+	vsnprintf(error->text, sizeof error->text, format, arguments);
+	va_end(arguments);
+	used = strlen(error->text);
+	snprintf(error->text + used, sizeof error->text - used, ": %s",
+	    strerror_r(errnum, words, sizeof words));
+	return code;
+}
+
+int error_memory(rh_error *error)
+{
+	return error_set(error, RH_E_MEMORY, "no memory left");
+}
+
+void error_clear(rh_error *error)
+{
+	if (error == NULL)
+		return;
+	error->code = RH_OK;
+	error->text[0] = '\0';
+}
