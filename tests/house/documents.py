@@ -23,11 +23,8 @@ MARKETING = ("blazing", "seamless", "cutting-edge", "state-of-the-art", "world-c
 
 
 def documents(top):
-    listed = subprocess.run(["git", "-C", top, "ls-files", "-co", "--exclude-standard", "*.md"],
-                            capture_output=True, text=True)
-    if listed.returncode == 0:
-        return [top / name for name in listed.stdout.split() if (top / name).exists()]
-    return [path for path in sorted(top.rglob("*.md")) if "build" not in path.parts[len(top.parts)]]
+    return [path for path in sorted(top.rglob("*.md"))
+            if not path.relative_to(top).parts[0].startswith(("build", ".git"))]
 
 
 def anchors(path):
