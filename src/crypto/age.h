@@ -30,8 +30,8 @@ struct age_identity {
 };
 
 int age_identity_generate(struct age_identity *identity, rh_error *error);
-int age_identity_from_secret(struct age_identity *identity,
-    const uint8_t secret[AGE_KEY_SIZE], rh_error *error);
+int age_identity_from_secret(
+    struct age_identity *identity, const uint8_t secret[AGE_KEY_SIZE], rh_error *error);
 
 /* "AGE-SECRET-KEY-1...", any one case; RH_E_SECRET_TYPED if it is none. */
 int age_identity_parse(struct age_identity *identity, const char *text, rh_error *error);
@@ -50,10 +50,10 @@ struct age_writer;
  * Writes the header to ${sink}.  Either ${count} recipients, at least one, or a
  * ${passphrase} alone with scrypt cost 2^${work}.
  */
-int age_writer_new(const struct age_recipient *recipients, size_t count,
-    const char *passphrase, unsigned work, age_sink sink, void *context,
-    struct age_writer **ret, rh_error *error);
-int age_writer_write(struct age_writer *writer, const void *bytes, size_t size, rh_error *error);
+int age_writer_new(const struct age_recipient *recipients, size_t count, const char *passphrase,
+    unsigned work, age_sink sink, void *context, struct age_writer **ret, rh_error *error);
+int age_writer_write(
+    struct age_writer *writer, const void *bytes, size_t size, rh_error *error);
 /* Writes the last chunk; without it the file is incomplete and will not open. */
 int age_writer_finish(struct age_writer *writer, rh_error *error);
 /* Wipes and frees; NULL is fine. */
@@ -61,10 +61,10 @@ void age_writer_free(struct age_writer *writer);
 
 /* Encrypted bytes at an offset; ${*ret} less than ${size} only at the end. */
 struct age_source {
-	int (*read_at)(void *context, uint64_t offset, void *bytes, size_t size,
-	    size_t *ret, rh_error *error);
+	int (*read_at)(void *context, uint64_t offset, void *bytes, size_t size, size_t *ret,
+	    rh_error *error);
 	void *context;
-	uint64_t size;         /* of the whole file, in bytes */
+	uint64_t size; /* of the whole file, in bytes */
 };
 
 /* What opens a file; both may be absent. */
@@ -89,8 +89,8 @@ int age_reader_new(const struct age_source *source, const struct age_keys *keys,
  * Next decrypted bytes; ${*ret} is 0 at the end, which is authenticated.  No byte
  * is ever given before its chunk is authenticated.  RH_E_BACKUP_CORRUPT.
  */
-int age_reader_read(struct age_reader *reader, void *bytes, size_t size,
-    size_t *ret, rh_error *error);
+int age_reader_read(
+    struct age_reader *reader, void *bytes, size_t size, size_t *ret, rh_error *error);
 
 /* Size of the plaintext, authenticated: opens the last chunk. */
 int age_reader_size(struct age_reader *reader, uint64_t *ret, rh_error *error);
@@ -103,6 +103,7 @@ void age_reader_free(struct age_reader *reader);
  * Structure without a key: the header parses and the size fits whole chunks.
  * RH_E_BACKUP_CORRUPT, RH_E_BACKUP_NEWER.
  */
-int age_check_structure(const struct age_source *source, size_t *ret_recipients, rh_error *error);
+int age_check_structure(
+    const struct age_source *source, size_t *ret_recipients, rh_error *error);
 
 #endif

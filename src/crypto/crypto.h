@@ -17,8 +17,8 @@ int random_bytes(void *bytes, size_t size, rh_error *error);
 int hkdf_sha256(uint8_t *out, size_t out_size, const void *key, size_t key_size,
     const void *salt, size_t salt_size, const char *info, rh_error *error);
 
-int hmac_sha256(uint8_t out[DIGEST_SIZE], const void *key, size_t key_size,
-    const void *bytes, size_t size, rh_error *error);
+int hmac_sha256(uint8_t out[DIGEST_SIZE], const void *key, size_t key_size, const void *bytes,
+    size_t size, rh_error *error);
 
 int sha256(uint8_t out[DIGEST_SIZE], const void *bytes, size_t size, rh_error *error);
 
@@ -59,7 +59,7 @@ int es256_public_jwk(const uint8_t secret[KEY_SIZE], char **ret, rh_error *error
 int es256_sign_detached(const uint8_t secret[KEY_SIZE], const void *payload, size_t size,
     char **ret, rh_error *error);
 /* RH_E_BACKUP_CORRUPT if the signature is not that of ${jwk} over ${payload}. */
-int es256_verify_detached(const char *jwk, const char *jws, const void *payload, size_t size,
-    rh_error *error);
+int es256_verify_detached(
+    const char *jwk, const char *jws, const void *payload, size_t size, rh_error *error);
 
 #endif
