@@ -27,7 +27,7 @@
 #define REHOST_SDK_API
 #endif
 
-#if defined(_WINDEF_) || defined(_WINDEF_H) || defined(__WINE_WINDEF_H) || \
+#if defined(_WINDEF_) || defined(_WINDEF_H) || defined(__WINE_WINDEF_H) ||                     \
     defined(__WINDEF_H__) || defined(__VKD3D_WINDOWS_H)
 #ifndef REHOST_HAVE_WINDOWS_TYPES
 #define REHOST_HAVE_WINDOWS_TYPES
@@ -116,12 +116,11 @@ typedef GUID IID;
 #define REHOST_EXTERN_GUID(name) extern REHOST_SDK_API const GUID name
 #endif
 #ifdef INITGUID
-#define DEFINE_GUID(name, l, w1, w2, b1, b2, b3, b4, b5, b6, b7, b8) \
-	REHOST_EXTERN_GUID(name) __attribute__((weak)); \
+#define DEFINE_GUID(name, l, w1, w2, b1, b2, b3, b4, b5, b6, b7, b8)                           \
+	REHOST_EXTERN_GUID(name) __attribute__((weak));                                        \
 	const GUID name = {l, w1, w2, {b1, b2, b3, b4, b5, b6, b7, b8}}
 #else
-#define DEFINE_GUID(name, l, w1, w2, b1, b2, b3, b4, b5, b6, b7, b8) \
-	REHOST_EXTERN_GUID(name)
+#define DEFINE_GUID(name, l, w1, w2, b1, b2, b3, b4, b5, b6, b7, b8) REHOST_EXTERN_GUID(name)
 #endif
 #endif
 
@@ -160,8 +159,13 @@ static inline bool operator!=(REFGUID a, REFGUID b)
 #define FAILED(hr) ((HRESULT)(hr) < 0)
 #endif
 #ifndef MAKE_HRESULT
-#define MAKE_HRESULT(severity, facility, code) \
-	((HRESULT)(((uint32_t)(severity) << 31) | ((uint32_t)(facility) << 16) | (uint32_t)(code)))
+#define MAKE_HRESULT(severity, facility, code)                                                 \
+	((HRESULT)(((uint32_t)(severity) << 31) | ((uint32_t)(facility) << 16) |               \
+		   (uint32_t)(code)))
+#endif
+#ifndef HRESULT_FROM_WIN32
+#define HRESULT_FROM_WIN32(code)                                                               \
+	((HRESULT)(code) <= 0 ? (HRESULT)(code) : MAKE_HRESULT(1, 7, (code)&0xFFFF))
 #endif
 #ifndef _HRESULT_TYPEDEF_
 #define _HRESULT_TYPEDEF_(code) ((HRESULT)code)
@@ -195,13 +199,13 @@ static_assert(sizeof(GUID) == 16, "a GUID must have 16 bytes");
 typedef interface IUnknown IUnknown;
 
 /* IID 00000000-0000-0000-C000-000000000046 */
-DEFINE_GUID(IID_IUnknown, 0x00000000, 0x0000, 0x0000, 0xc0, 0x00, 0x00, 0x00, 0x00, 0x00,
-    0x00, 0x46);
+DEFINE_GUID(
+    IID_IUnknown, 0x00000000, 0x0000, 0x0000, 0xc0, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x46);
 
 #if defined(__cplusplus) && !defined(CINTERFACE)
 
 struct IUnknown {
-public:
+      public:
 	virtual HRESULT STDMETHODCALLTYPE QueryInterface(REFIID riid, void **ppvObject) = 0;
 	virtual ULONG STDMETHODCALLTYPE AddRef(void) = 0;
 	virtual ULONG STDMETHODCALLTYPE Release(void) = 0;
@@ -211,18 +215,20 @@ public:
 
 typedef struct IUnknownVtbl {
 	BEGIN_INTERFACE
-	HRESULT(STDMETHODCALLTYPE *QueryInterface)(IUnknown *This, REFIID riid, void **ppvObject);
+	HRESULT(STDMETHODCALLTYPE *QueryInterface)
+	(IUnknown *This, REFIID riid, void **ppvObject);
 	ULONG(STDMETHODCALLTYPE *AddRef)(IUnknown *This);
 	ULONG(STDMETHODCALLTYPE *Release)(IUnknown *This);
 	END_INTERFACE
 } IUnknownVtbl;
 
-interface IUnknown {
+interface IUnknown
+{
 	CONST_VTBL IUnknownVtbl *lpVtbl;
 };
 
 #ifdef COBJMACROS
-#define IUnknown_QueryInterface(This, riid, ppvObject) \
+#define IUnknown_QueryInterface(This, riid, ppvObject)                                         \
 	(This)->lpVtbl->QueryInterface(This, riid, ppvObject)
 #define IUnknown_AddRef(This) (This)->lpVtbl->AddRef(This)
 #define IUnknown_Release(This) (This)->lpVtbl->Release(This)

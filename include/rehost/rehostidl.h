@@ -21,7 +21,7 @@
  * of UTF-8 is written as the lone surrogate U+DC80 to U+DCFF (as Python's
  * "surrogateescape" does).  Every other unpaired surrogate is E_INVALIDARG.
  */
-#define RH_PROPERTY_BACKUP_PATH u"BackupPath"   /* the SDK's: directory to back up into */
+#define RH_PROPERTY_BACKUP_PATH u"BackupPath" /* the SDK's: directory to back up into */
 #define RH_PROPERTY_RESTORE_PATH u"RestorePath" /* the SDK's: directory to restore from */
 /* Directory of the licence store; not set: as rh_store_open chooses it. */
 #define RH_PROPERTY_STORE_PATH u"StorePath"
@@ -60,13 +60,13 @@ typedef struct REHOST_LICENSE {
 
 /* What the operation did; every licence that it met is counted once. */
 typedef struct REHOST_SUMMARY {
-	QWORD qwLicenses;    /* met in all */
-	QWORD qwBytes;       /* of their documents */
-	QWORD qwDone;        /* backed up or restored */
+	QWORD qwLicenses; /* met in all */
+	QWORD qwBytes; /* of their documents */
+	QWORD qwDone; /* backed up or restored */
 	QWORD qwAlreadyHere; /* were in the store, left as they were */
-	QWORD qwUpdated;     /* replaced by a later issue, or state merged */
-	QWORD qwRestricted;  /* may not be backed up */
-	QWORD qwFailed;      /* refused, unreadable or damaged */
+	QWORD qwUpdated; /* replaced by a later issue, or state merged */
+	QWORD qwRestricted; /* may not be backed up */
+	QWORD qwFailed; /* refused, unreadable or damaged */
 } REHOST_SUMMARY;
 
 #ifndef __IRehostProgress_INTERFACE_DEFINED__
@@ -86,13 +86,13 @@ typedef struct REHOST_SUMMARY {
  * OnResult: just before WMT_BACKUPRESTORE_END; ${pwszText} says what was wrong with
  * what, ${pwszNextStep} what the owner can do; both are empty after a success.
  */
-DEFINE_GUID(IID_IRehostProgress, 0xe5b83f3f, 0x6f9d, 0x4dc4, 0x88, 0xfb, 0xcf, 0xa8, 0xdc,
-    0xc1, 0x5c, 0xa4);
+DEFINE_GUID(IID_IRehostProgress, 0xe5b83f3f, 0x6f9d, 0x4dc4, 0x88, 0xfb, 0xcf, 0xa8, 0xdc, 0xc1,
+    0x5c, 0xa4);
 
 #if defined(__cplusplus) && !defined(CINTERFACE)
 
 struct IRehostProgress : public IUnknown {
-public:
+      public:
 	virtual HRESULT STDMETHODCALLTYPE OnTotals(
 	    LONG lOperation, QWORD qwLicenses, QWORD qwBytes) = 0;
 	virtual HRESULT STDMETHODCALLTYPE OnProgress(QWORD qwLicenses, QWORD qwBytes) = 0;
@@ -131,26 +131,27 @@ typedef struct IRehostProgressVtbl {
 	END_INTERFACE
 } IRehostProgressVtbl;
 
-interface IRehostProgress {
+interface IRehostProgress
+{
 	CONST_VTBL IRehostProgressVtbl *lpVtbl;
 };
 
 #ifdef COBJMACROS
-#define IRehostProgress_QueryInterface(This, riid, ppvObject) \
+#define IRehostProgress_QueryInterface(This, riid, ppvObject)                                  \
 	(This)->lpVtbl->QueryInterface(This, riid, ppvObject)
 #define IRehostProgress_AddRef(This) (This)->lpVtbl->AddRef(This)
 #define IRehostProgress_Release(This) (This)->lpVtbl->Release(This)
-#define IRehostProgress_OnTotals(This, lOperation, qwLicenses, qwBytes) \
+#define IRehostProgress_OnTotals(This, lOperation, qwLicenses, qwBytes)                        \
 	(This)->lpVtbl->OnTotals(This, lOperation, qwLicenses, qwBytes)
-#define IRehostProgress_OnProgress(This, qwLicenses, qwBytes) \
+#define IRehostProgress_OnProgress(This, qwLicenses, qwBytes)                                  \
 	(This)->lpVtbl->OnProgress(This, qwLicenses, qwBytes)
-#define IRehostProgress_OnLicense(This, pLicense, code, hr, pwszText, pwszNextStep) \
+#define IRehostProgress_OnLicense(This, pLicense, code, hr, pwszText, pwszNextStep)            \
 	(This)->lpVtbl->OnLicense(This, pLicense, code, hr, pwszText, pwszNextStep)
-#define IRehostProgress_OnRecoveryKey(This, pwszText, pwszNextStep) \
+#define IRehostProgress_OnRecoveryKey(This, pwszText, pwszNextStep)                            \
 	(This)->lpVtbl->OnRecoveryKey(This, pwszText, pwszNextStep)
-#define IRehostProgress_OnNotice(This, code, hr, pwszText, pwszNextStep) \
+#define IRehostProgress_OnNotice(This, code, hr, pwszText, pwszNextStep)                       \
 	(This)->lpVtbl->OnNotice(This, code, hr, pwszText, pwszNextStep)
-#define IRehostProgress_OnResult(This, pSummary, code, hr, pwszText, pwszNextStep) \
+#define IRehostProgress_OnResult(This, pSummary, code, hr, pwszText, pwszNextStep)             \
 	(This)->lpVtbl->OnResult(This, pSummary, code, hr, pwszText, pwszNextStep)
 #endif
 

@@ -76,14 +76,14 @@ typedef enum WMT_STATUS {
 	WMT_BACKUPRESTORE_BEGIN = 21, /* * */
 	WMT_SOURCE_SWITCH = 22,
 	WMT_ACQUIRE_LICENSE = 23,
-	WMT_INDIVIDUALIZE = 24,           /* * */
+	WMT_INDIVIDUALIZE = 24, /* * */
 	WMT_NEEDS_INDIVIDUALIZATION = 25, /* * */
 	WMT_NO_RIGHTS_EX = 26,
-	WMT_BACKUPRESTORE_END = 27,           /* * always the last one */
-	WMT_BACKUPRESTORE_CONNECTING = 28,    /* * */
+	WMT_BACKUPRESTORE_END = 27, /* * always the last one */
+	WMT_BACKUPRESTORE_CONNECTING = 28, /* * */
 	WMT_BACKUPRESTORE_DISCONNECTING = 29, /* * */
-	WMT_ERROR_WITHURL = 30,               /* * pValue: the address, WMT_TYPE_STRING */
-	WMT_RESTRICTED_LICENSE = 31,          /* * pValue: the key id, WMT_TYPE_STRING */
+	WMT_ERROR_WITHURL = 30, /* * pValue: the address, WMT_TYPE_STRING */
+	WMT_RESTRICTED_LICENSE = 31, /* * pValue: the key id, WMT_TYPE_STRING */
 	WMT_CLIENT_CONNECT = 32,
 	WMT_CLIENT_DISCONNECT = 33,
 	WMT_NATIVE_OUTPUT_PROPS_CHANGED = 34,
@@ -134,7 +134,7 @@ DEFINE_GUID(IID_IWMStatusCallback, 0x6d7cdc70, 0x9888, 0x11d3, 0x8e, 0xdc, 0x00,
 #if defined(__cplusplus) && !defined(CINTERFACE)
 
 struct IWMStatusCallback : public IUnknown {
-public:
+      public:
 	virtual HRESULT STDMETHODCALLTYPE OnStatus(WMT_STATUS Status, HRESULT hr,
 	    WMT_ATTR_DATATYPE dwType, BYTE *pValue, void *pvContext) = 0;
 };
@@ -153,16 +153,17 @@ typedef struct IWMStatusCallbackVtbl {
 	END_INTERFACE
 } IWMStatusCallbackVtbl;
 
-interface IWMStatusCallback {
+interface IWMStatusCallback
+{
 	CONST_VTBL IWMStatusCallbackVtbl *lpVtbl;
 };
 
 #ifdef COBJMACROS
-#define IWMStatusCallback_QueryInterface(This, riid, ppvObject) \
+#define IWMStatusCallback_QueryInterface(This, riid, ppvObject)                                \
 	(This)->lpVtbl->QueryInterface(This, riid, ppvObject)
 #define IWMStatusCallback_AddRef(This) (This)->lpVtbl->AddRef(This)
 #define IWMStatusCallback_Release(This) (This)->lpVtbl->Release(This)
-#define IWMStatusCallback_OnStatus(This, Status, hr, dwType, pValue, pvContext) \
+#define IWMStatusCallback_OnStatus(This, Status, hr, dwType, pValue, pvContext)                \
 	(This)->lpVtbl->OnStatus(This, Status, hr, dwType, pValue, pvContext)
 #endif
 
@@ -196,7 +197,7 @@ DEFINE_GUID(IID_IWMLicenseBackup, 0x05e5ac9f, 0x3fb6, 0x4508, 0xbb, 0x43, 0xa4, 
 #if defined(__cplusplus) && !defined(CINTERFACE)
 
 struct IWMLicenseBackup : public IUnknown {
-public:
+      public:
 	virtual HRESULT STDMETHODCALLTYPE BackupLicenses(
 	    DWORD dwFlags, IWMStatusCallback *pCallback) = 0;
 	virtual HRESULT STDMETHODCALLTYPE CancelLicenseBackup(void) = 0;
@@ -216,16 +217,17 @@ typedef struct IWMLicenseBackupVtbl {
 	END_INTERFACE
 } IWMLicenseBackupVtbl;
 
-interface IWMLicenseBackup {
+interface IWMLicenseBackup
+{
 	CONST_VTBL IWMLicenseBackupVtbl *lpVtbl;
 };
 
 #ifdef COBJMACROS
-#define IWMLicenseBackup_QueryInterface(This, riid, ppvObject) \
+#define IWMLicenseBackup_QueryInterface(This, riid, ppvObject)                                 \
 	(This)->lpVtbl->QueryInterface(This, riid, ppvObject)
 #define IWMLicenseBackup_AddRef(This) (This)->lpVtbl->AddRef(This)
 #define IWMLicenseBackup_Release(This) (This)->lpVtbl->Release(This)
-#define IWMLicenseBackup_BackupLicenses(This, dwFlags, pCallback) \
+#define IWMLicenseBackup_BackupLicenses(This, dwFlags, pCallback)                              \
 	(This)->lpVtbl->BackupLicenses(This, dwFlags, pCallback)
 #define IWMLicenseBackup_CancelLicenseBackup(This) (This)->lpVtbl->CancelLicenseBackup(This)
 #endif
@@ -248,7 +250,7 @@ DEFINE_GUID(IID_IWMLicenseRestore, 0xc70b6334, 0xa22e, 0x4efb, 0xa2, 0x45, 0x15,
 #if defined(__cplusplus) && !defined(CINTERFACE)
 
 struct IWMLicenseRestore : public IUnknown {
-public:
+      public:
 	virtual HRESULT STDMETHODCALLTYPE RestoreLicenses(
 	    DWORD dwFlags, IWMStatusCallback *pCallback) = 0;
 	virtual HRESULT STDMETHODCALLTYPE CancelLicenseRestore(void) = 0;
@@ -268,16 +270,17 @@ typedef struct IWMLicenseRestoreVtbl {
 	END_INTERFACE
 } IWMLicenseRestoreVtbl;
 
-interface IWMLicenseRestore {
+interface IWMLicenseRestore
+{
 	CONST_VTBL IWMLicenseRestoreVtbl *lpVtbl;
 };
 
 #ifdef COBJMACROS
-#define IWMLicenseRestore_QueryInterface(This, riid, ppvObject) \
+#define IWMLicenseRestore_QueryInterface(This, riid, ppvObject)                                \
 	(This)->lpVtbl->QueryInterface(This, riid, ppvObject)
 #define IWMLicenseRestore_AddRef(This) (This)->lpVtbl->AddRef(This)
 #define IWMLicenseRestore_Release(This) (This)->lpVtbl->Release(This)
-#define IWMLicenseRestore_RestoreLicenses(This, dwFlags, pCallback) \
+#define IWMLicenseRestore_RestoreLicenses(This, dwFlags, pCallback)                            \
 	(This)->lpVtbl->RestoreLicenses(This, dwFlags, pCallback)
 #define IWMLicenseRestore_CancelLicenseRestore(This) (This)->lpVtbl->CancelLicenseRestore(This)
 #endif
@@ -297,18 +300,16 @@ interface IWMLicenseRestore {
  * of them: what is set while an operation runs holds from the next start.
  *
  * SetProp: ${Type} is WMT_TYPE_STRING; ${cbLength} counts bytes of UTF-16, with or without
- * the terminator, and at most 32,766 characters.  E_INVALIDARG for another type, a NULL or empty
- * name, a NULL value that is not empty, an odd length, a NUL inside the text,
- * an unpaired surrogate (but see rehostidl.h on paths), and a value that a
- * known property does not take.
+ * the terminator, and at most 32,766 characters.  E_INVALIDARG for another type, a NULL or
+ * empty name, a NULL value that is not empty, an odd length, a NUL inside the text, an unpaired
+ * surrogate (but see rehostidl.h on paths), and a value that a known property does not take.
  *
  * GetPropCount: the number of properties that are set.
  *
- * GetPropByIndex, GetPropByName: every pointer but the buffers ${pwszName} and ${pValue} must be
- * given (E_INVALIDARG).  With a NULL buffer the length that it needs is
- * written, the terminator included: characters for the name, bytes for the value.
- *   NS_E_DRM_BUFFER_TOO_SMALL      a buffer is too small: the lengths are
- *                                  written, the buffers are not
+ * GetPropByIndex, GetPropByName: every pointer but the buffers ${pwszName} and ${pValue} must
+ * be given (E_INVALIDARG).  With a NULL buffer the length that it needs is written, the
+ * terminator included: characters for the name, bytes for the value. NS_E_DRM_BUFFER_TOO_SMALL
+ * a buffer is too small: the lengths are written, the buffers are not
  *   NS_E_DRM_UNSUPPORTED_PROPERTY  no property of this name is set
  *   E_INVALIDARG                   no property has this index
  *   NS_E_DRM_NO_RIGHTS             the value is secret; ${*pcbLength} is 0.
@@ -317,13 +318,13 @@ interface IWMLicenseRestore {
  *
  * RemoveProp: S_OK also if no property has this name.
  */
-DEFINE_GUID(IID_IWMBackupRestoreProps, 0x3c8e0da6, 0x996f, 0x4ff3, 0xa1, 0xaf, 0x48, 0x38,
-    0xf9, 0x37, 0x7e, 0x2e);
+DEFINE_GUID(IID_IWMBackupRestoreProps, 0x3c8e0da6, 0x996f, 0x4ff3, 0xa1, 0xaf, 0x48, 0x38, 0xf9,
+    0x37, 0x7e, 0x2e);
 
 #if defined(__cplusplus) && !defined(CINTERFACE)
 
 struct IWMBackupRestoreProps : public IUnknown {
-public:
+      public:
 	virtual HRESULT STDMETHODCALLTYPE GetPropCount(WORD *pcProps) = 0;
 	virtual HRESULT STDMETHODCALLTYPE GetPropByIndex(WORD wIndex, WCHAR *pwszName,
 	    WORD *pcchNameLen, WMT_ATTR_DATATYPE *pType, BYTE *pValue, WORD *pcbLength) = 0;
@@ -358,26 +359,27 @@ typedef struct IWMBackupRestorePropsVtbl {
 	END_INTERFACE
 } IWMBackupRestorePropsVtbl;
 
-interface IWMBackupRestoreProps {
+interface IWMBackupRestoreProps
+{
 	CONST_VTBL IWMBackupRestorePropsVtbl *lpVtbl;
 };
 
 #ifdef COBJMACROS
-#define IWMBackupRestoreProps_QueryInterface(This, riid, ppvObject) \
+#define IWMBackupRestoreProps_QueryInterface(This, riid, ppvObject)                            \
 	(This)->lpVtbl->QueryInterface(This, riid, ppvObject)
 #define IWMBackupRestoreProps_AddRef(This) (This)->lpVtbl->AddRef(This)
 #define IWMBackupRestoreProps_Release(This) (This)->lpVtbl->Release(This)
-#define IWMBackupRestoreProps_GetPropCount(This, pcProps) \
+#define IWMBackupRestoreProps_GetPropCount(This, pcProps)                                      \
 	(This)->lpVtbl->GetPropCount(This, pcProps)
-#define IWMBackupRestoreProps_GetPropByIndex( \
-    This, wIndex, pwszName, pcchNameLen, pType, pValue, pcbLength) \
-	(This)->lpVtbl->GetPropByIndex( \
+#define IWMBackupRestoreProps_GetPropByIndex(                                                  \
+    This, wIndex, pwszName, pcchNameLen, pType, pValue, pcbLength)                             \
+	(This)->lpVtbl->GetPropByIndex(                                                        \
 	    This, wIndex, pwszName, pcchNameLen, pType, pValue, pcbLength)
-#define IWMBackupRestoreProps_GetPropByName(This, pszName, pType, pValue, pcbLength) \
+#define IWMBackupRestoreProps_GetPropByName(This, pszName, pType, pValue, pcbLength)           \
 	(This)->lpVtbl->GetPropByName(This, pszName, pType, pValue, pcbLength)
-#define IWMBackupRestoreProps_SetProp(This, pszName, Type, pValue, cbLength) \
+#define IWMBackupRestoreProps_SetProp(This, pszName, Type, pValue, cbLength)                   \
 	(This)->lpVtbl->SetProp(This, pszName, Type, pValue, cbLength)
-#define IWMBackupRestoreProps_RemoveProp(This, pcwszName) \
+#define IWMBackupRestoreProps_RemoveProp(This, pcwszName)                                      \
 	(This)->lpVtbl->RemoveProp(This, pcwszName)
 #define IWMBackupRestoreProps_RemoveAllProps(This) (This)->lpVtbl->RemoveAllProps(This)
 #endif
