@@ -1,0 +1,447 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/pipeline.h"
+#include "base/text.h"
+
+#include "engine/engine.h"
+
+/* A batch is one transaction: at most this many documents, and bytes. */
+#define BATCH_DOCUMENTS 1024
+#define BATCH_BYTES (2u << 20)
+
+/* A document of a batch, and what came of it. */
+struct entry {
+	size_t offset; /* in the batch's bytes */
+	size_t size; /* RH_LICENSE_MAX + 1 stands for anything larger */
+	char *name; /* owned */
+	char format[32];
+	size_t rows; /* licences in it */
+	int code; /* RH_OK, or why it is refused */
+	rh_error *why; /* owned; NULL if code is RH_OK */
+};
+
+struct batch {
+	struct buffer bytes;
+	struct entry entries[BATCH_DOCUMENTS];
+	size_t count;
+	struct store_row *rows; /* of all entries, in order */
+	size_t row_count;
+	size_t row_capacity;
+	struct store_sealer *sealer;
+};
+
+struct run {
+	struct rh_store *store;
+	rh_document_source source;
+	void *context;
+	struct report *report;
+	rh_summary *summary;
+	int64_t added;
+	struct batch *first; /* read ahead, for the dictionary */
+	bool ended; /* the source has nothing left */
+};
+
+/* ---- Batches ---- */
+
+static void batch_clear(struct batch *batch)
+{
+	for (size_t i = 0; i < batch->count; i++) {
+		free(batch->entries[i].name);
+		free(batch->entries[i].why);
+	}
+	batch->count = 0;
+	batch->row_count = 0;
+	buffer_clear(&batch->bytes);
+}
+
+static void batch_free(void *context, void *pointer)
+{
+	struct batch *batch = pointer;
+
+	(void)context;
+	if (batch == NULL)
+		return;
+	batch_clear(batch);
+	for (size_t i = 0; i < batch->row_capacity; i++)
+		store_row_free(&batch->rows[i]);
+	free(batch->rows);
+	buffer_free(&batch->bytes);
+	store_sealer_free(batch->sealer);
+	free(batch);
+}
+
+static void *batch_new(void *context)
+{
+	struct run *run = context;
+	struct batch *batch = calloc(1, sizeof *batch);
+
+	if (batch == NULL)
+		return NULL;
+	if (store_sealer_new(run->store->store, &batch->sealer, NULL) != RH_OK) {
+		batch_free(context, batch);
+		return NULL;
+	}
+	return batch;
+}
+
+/* Copies the document: the source may use its memory again. */
+static int batch_take(struct batch *batch, const rh_document *document, rh_error *error)
+{
+	const char *name = document->name != NULL ? document->name : "a licence";
+	struct entry *entry = &batch->entries[batch->count];
+	int code = RH_OK;
+
+	*entry = (struct entry){.offset = batch->bytes.size, .size = document->size};
+	if (document->size > RH_LICENSE_MAX)
+		entry->size = RH_LICENSE_MAX + 1;
+	else
+		code = buffer_append(&batch->bytes, document->data, document->size, error);
+	if (code != RH_OK)
+		return code;
+	if (document->format != NULL)
+		text_copy(entry->format, sizeof entry->format, document->format,
+		    strlen(document->format));
+	entry->name = strdup(name);
+	if (entry->name == NULL)
+		return error_memory(error);
+	batch->count++;
+	return RH_OK;
+}
+
+static int batch_fill(struct run *run, struct batch *batch, rh_error *error)
+{
+	batch_clear(batch);
+	while (
+	    !run->ended && batch->count < BATCH_DOCUMENTS && batch->bytes.size < BATCH_BYTES) {
+		rh_document document = {0};
+		int got = run->source(run->context, &document, error);
+		int code = RH_OK;
+
+		if (got < 0)
+			return error != NULL && error->code != RH_OK ? error->code : RH_E_READ;
+		if (got == 0)
+			run->ended = true;
+		else
+			code = batch_take(batch, &document, error);
+		if (code != RH_OK)
+			return code;
+	}
+	return RH_OK;
+}
+
+/* ---- The stages ---- */
+
+static int produce(void *context, void *pointer, bool *ret_end, rh_error *error)
+{
+	struct run *run = context;
+	struct batch *batch = pointer;
+	int code = RH_OK;
+
+	if (run->first != NULL) {
+		struct store_sealer *sealer = batch->sealer;
+		struct batch spare = *batch;
+
+		*batch = *run->first;
+		*run->first = spare;
+		run->first->sealer = NULL;
+		batch->sealer = sealer;
+		batch_free(context, run->first);
+		run->first = NULL;
+	} else {
+		code = batch_fill(run, batch, error);
+	}
+	*ret_end = batch->count == 0;
+	return code;
+}
+
+static struct store_row *next_row(struct batch *batch)
+{
+	if (batch->row_count == batch->row_capacity) {
+		size_t capacity = batch->row_capacity > 0 ? batch->row_capacity * 2 : 64;
+		struct store_row *rows = realloc(batch->rows, capacity * sizeof *rows);
+
+		if (rows == NULL)
+			return NULL;
+		memset(rows + batch->row_capacity, 0,
+		    (capacity - batch->row_capacity) * sizeof *rows);
+		batch->rows = rows;
+		batch->row_capacity = capacity;
+	}
+	return &batch->rows[batch->row_count];
+}
+
+struct reading {
+	struct run *run;
+	struct batch *batch;
+	struct entry *entry;
+	const struct license_document *document;
+};
+
+/* What the document alone does not tell goes into the state. */
+static void origin(struct license_state *state, const struct reading *reading)
+{
+	const char *name = strrchr(reading->entry->name, '/');
+
+	license_state_init(state);
+	if (reading->document->format == NULL)
+		return;
+	snprintf(state->format, sizeof state->format, "%s", reading->document->format);
+	name = name != NULL ? name + 1 : reading->entry->name;
+	text_copy(state->name, sizeof state->name, name, strlen(name));
+}
+
+static int take_license(void *context, const struct license *license, rh_error *error)
+{
+	struct reading *reading = context;
+	struct batch *batch = reading->batch;
+	struct store_row *row = next_row(batch);
+	struct license_state state;
+	int code;
+
+	if (row == NULL)
+		return error_memory(error);
+	row->facts = *license;
+	row->added = reading->run->added;
+	row->state_version = 0;
+	origin(&state, reading);
+	code = store_seal(batch->sealer, row, reading->document->data, reading->document->size,
+	    NULL, 0, license_state_empty(&state) ? NULL : &state, error);
+	if (code == RH_OK) {
+		batch->row_count++;
+		reading->entry->rows++;
+	}
+	return code;
+}
+
+/* Reads one document; a refused one keeps its reason, anything else stops. */
+static int read_entry(
+    struct run *run, struct batch *batch, struct entry *entry, rh_error *error)
+{
+	struct license_document document = {.data = batch->bytes.data + entry->offset,
+	    .size = entry->size,
+	    .name = entry->name,
+	    .format = entry->format[0] != '\0' ? entry->format : NULL};
+	struct reading reading = {run, batch, entry, &document};
+	size_t rows = batch->row_count;
+	rh_error why;
+	int code;
+
+	if (entry->size > RH_LICENSE_MAX)
+		code = error_set(&why, RH_E_LICENSE_TOO_BIG, "%s is larger than %d bytes",
+		    entry->name, RH_LICENSE_MAX);
+	else
+		code = license_read(&document, take_license, &reading, &why);
+	if (code == RH_OK)
+		return RH_OK;
+	batch->row_count = rows;
+	entry->rows = 0;
+	if (code < RH_E_LICENSE_FORMAT || code > RH_E_LICENSE_DAMAGED) {
+		if (error != NULL)
+			*error = why;
+		return code;
+	}
+	entry->why = malloc(sizeof *entry->why);
+	if (entry->why == NULL)
+		return error_memory(error);
+	*entry->why = why;
+	entry->code = code;
+	return RH_OK;
+}
+
+static int transform(void *context, void *pointer, rh_error *error)
+{
+	struct batch *batch = pointer;
+	int code = RH_OK;
+
+	for (size_t i = 0; i < batch->count && code == RH_OK; i++)
+		code = read_entry(context, batch, &batch->entries[i], error);
+	return code;
+}
+
+/* ---- Into the store ---- */
+
+/* A later issue takes the place of an earlier one and inherits its state. */
+static int replace(struct run *run, struct batch *batch, struct store_row *row,
+    const struct store_here *here, const struct license_document *document, rh_error *error)
+{
+	struct store_row old = {0};
+	struct store_content content = {0};
+	int code = RH_OK;
+
+	if (here->has_state) {
+		code = store_get(run->store->store, row->facts.id, &old, error);
+		if (code == RH_OK)
+			code = store_open_row(batch->sealer, &old, &content, error);
+		if (code == RH_OK) {
+			row->state_version = old.state_version + 1;
+			code = store_seal(batch->sealer, row, document->data, document->size,
+			    content.secret.data, content.secret.size, &content.state, error);
+		}
+	}
+	if (code == RH_OK)
+		code = store_replace(run->store->store, here->number, row, error);
+	store_row_free(&old);
+	store_content_free(&content);
+	return code == RH_OK ? RH_S_UPDATED : code;
+}
+
+/* What becomes of a licence whose id is taken by another document. */
+static int settle(struct run *run, struct batch *batch, struct store_row *row,
+    const struct store_here *here, const struct entry *entry, rh_error *error)
+{
+	struct license_document document = {
+	    .data = batch->bytes.data + entry->offset, .size = entry->size};
+	int64_t issued = row->facts.issued;
+
+	if (issued == LICENSE_TIME_NONE || here->issued == LICENSE_TIME_NONE ||
+	    issued == here->issued)
+		return RH_E_LICENSE_CONFLICT;
+	if (issued < here->issued)
+		return RH_S_OLDER;
+	return replace(run, batch, row, here, &document, error);
+}
+
+static int insert(struct run *run, struct batch *batch, struct store_row *row,
+    const struct entry *entry, rh_error *error)
+{
+	struct license_view view;
+	struct store_here here;
+	int code = store_insert(run->store->store, row, &here, error);
+
+	if (code == RH_E_LICENSE_CONFLICT)
+		code = settle(run, batch, row, &here, entry, error);
+	run->summary->licenses++;
+	run->summary->bytes += row->bytes;
+	switch (code) {
+	case RH_S_ADDED:
+		run->summary->done++;
+		return RH_OK;
+	case RH_S_UPDATED:
+		run->summary->updated++;
+		break;
+	case RH_S_ALREADY_HERE:
+	case RH_S_OLDER:
+		run->summary->already_here++;
+		break;
+	case RH_E_LICENSE_CONFLICT:
+		run->summary->failed++;
+		break;
+	default:
+		return code;
+	}
+	error_clear(error);
+	report_license(run->report, code,
+	    license_view(&view, &row->facts, row->bytes, row->added), entry->name);
+	return RH_OK;
+}
+
+static int insert_batch(struct run *run, struct batch *batch, rh_error *error)
+{
+	struct store_row *row = batch->rows;
+	int code = RH_OK;
+
+	for (size_t i = 0; i < batch->count && code == RH_OK; i++) {
+		struct entry *entry = &batch->entries[i];
+
+		if (entry->code != RH_OK) {
+			run->summary->licenses++;
+			run->summary->failed++;
+			report_license(run->report, entry->code, NULL, entry->why->text);
+		}
+		for (size_t k = 0; k < entry->rows && code == RH_OK; k++)
+			code = insert(run, batch, row++, entry, error);
+		report_done(run->report, 1, entry->size);
+		if (code == RH_OK)
+			code = report_check(run->report, error);
+	}
+	return code;
+}
+
+static int consume(void *context, void *pointer, rh_error *error)
+{
+	struct run *run = context;
+	rh_summary before = *run->summary;
+	int code = store_begin(run->store->store, error);
+
+	if (code != RH_OK)
+		return code;
+	code = insert_batch(run, pointer, error);
+	if (code == RH_OK)
+		code = store_commit(run->store->store, error);
+	if (code != RH_OK) {
+		store_rollback(run->store->store);
+		*run->summary = before;
+	}
+	return code;
+}
+
+static int idle(void *context, rh_error *error)
+{
+	struct run *run = context;
+
+	return report_check(run->report, error);
+}
+
+/* Reads the first batch ahead and lets an empty store learn from it. */
+static int learn(struct run *run, rh_error *error)
+{
+	struct license_document *samples;
+	size_t count = 0;
+	int code;
+
+	run->first = calloc(1, sizeof *run->first);
+	samples = calloc(BATCH_DOCUMENTS, sizeof *samples);
+	if (run->first == NULL || samples == NULL) {
+		free(samples);
+		return error_memory(error);
+	}
+	code = batch_fill(run, run->first, error);
+	for (size_t i = 0; i < run->first->count; i++) {
+		const struct entry *entry = &run->first->entries[i];
+
+		if (entry->size > 0 && entry->size <= RH_LICENSE_MAX)
+			samples[count++] = (struct license_document){
+			    .data = run->first->bytes.data + entry->offset,
+			    .size = entry->size};
+	}
+	if (code == RH_OK)
+		code = store_learn(run->store->store, samples, count, error);
+	free(samples);
+	return code;
+}
+
+int rh_add(rh_store *store, rh_document_source source, void *context,
+    const rh_listener *listener, rh_summary *summary, rh_error *error)
+{
+	struct report report;
+	rh_summary counts = {0};
+	struct run run = {.store = store,
+	    .source = source,
+	    .context = context,
+	    .report = &report,
+	    .summary = &counts,
+	    .added = clock_now()};
+	struct pipeline pipeline = {
+	    batch_new, batch_free, produce, transform, consume, idle, &run};
+	rh_error own;
+	int code;
+
+	error = error != NULL ? error : &own;
+	error_clear(error);
+	report_init(&report, listener, RH_OPERATION_ADD);
+	if (store == NULL || source == NULL) {
+		code = error_set(error, RH_E_ARGUMENT, "no store or no source was given");
+	} else {
+		report_event(&report, RH_EVENT_BEGIN);
+		code = learn(&run, error);
+		if (code == RH_OK)
+			code = pipeline_run(&pipeline, error);
+		batch_free(NULL, run.first);
+	}
+	if (summary != NULL)
+		*summary = counts;
+	return report_end(&report, code, error);
+}

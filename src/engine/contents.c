@@ -1,0 +1,314 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/pipeline.h"
+
+#include "engine/engine.h"
+
+/* Documents of the first frame that a new store's dictionary is made from. */
+#define SAMPLES_MAX 64
+
+/* One frame on its way: compressed, then its licences. */
+struct item {
+	struct contents *run;
+	struct buffer frame;
+	struct frame_parser *parser;
+	struct store_sealer *sealer; /* NULL unless rows are sealed */
+	struct content *contents;
+	size_t count;
+	size_t capacity;
+};
+
+static void item_free(void *context, void *pointer)
+{
+	struct item *item = pointer;
+
+	(void)context;
+	for (size_t i = 0; i < item->capacity; i++) {
+		store_row_free(&item->contents[i].row);
+		free(item->contents[i].why);
+	}
+	free(item->contents);
+	buffer_free(&item->frame);
+	frame_parser_free(item->parser);
+	store_sealer_free(item->sealer);
+	free(item);
+}
+
+static void *item_new(void *context)
+{
+	struct contents *run = context;
+	struct item *item = calloc(1, sizeof *item);
+
+	if (item == NULL)
+		return NULL;
+	item->run = run;
+	if (frame_parser_new(&item->parser, NULL) != RH_OK ||
+	    (run->seal_for != NULL &&
+		store_sealer_new(run->seal_for, &item->sealer, NULL) != RH_OK)) {
+		item_free(context, item);
+		return NULL;
+	}
+	return item;
+}
+
+/* The next unused content of the item, its buffers kept from earlier frames. */
+static struct content *next_content(struct item *item)
+{
+	struct content *content;
+
+	if (item->count == item->capacity) {
+		size_t capacity = item->capacity > 0 ? item->capacity * 2 : 64;
+		struct content *more = realloc(item->contents, capacity * sizeof *more);
+
+		if (more == NULL)
+			return NULL;
+		memset(more + item->capacity, 0, (capacity - item->capacity) * sizeof *more);
+		item->contents = more;
+		item->capacity = capacity;
+	}
+	content = &item->contents[item->count++];
+	content->code = RH_OK;
+	content->chosen = false;
+	content->row.bytes = 0;
+	content->row.facts.id[0] = '\0';
+	free(content->why);
+	content->why = NULL;
+	license_state_init(&content->state);
+	return content;
+}
+
+static int produce(void *context, void *pointer, bool *ret_end, rh_error *error)
+{
+	struct contents *run = context;
+	struct item *item = pointer;
+	struct buffer swap = item->frame;
+	int code;
+
+	if (run->first.size > 0) {
+		item->frame = run->first;
+		run->first = swap;
+		buffer_clear(&run->first);
+		return RH_OK;
+	}
+	buffer_clear(&item->frame);
+	code = backup_reader_next(run->reader, &item->frame, error);
+	*ret_end = item->frame.size == 0;
+	return code;
+}
+
+/* ---- One licence ---- */
+
+/* Takes the record that the member's name stands for. */
+static int take_record(void *context, const struct license *license, rh_error *error)
+{
+	struct content *content = context;
+	char component[LICENSE_COMPONENT_SIZE];
+	int code = license_path_component(component, license->id, error);
+
+	if (code == RH_OK && strcmp(component, content->component) == 0)
+		content->row.facts = *license;
+	return code;
+}
+
+/* Failures of one licence; everything else stops the whole operation. */
+static bool of_one_license(int code)
+{
+	return code >= RH_E_LICENSE_FORMAT && code <= RH_E_LICENSE_DAMAGED;
+}
+
+static int read_facts(
+    struct content *content, const struct frame_license *members, rh_error *error)
+{
+	struct license_document document = {.data = members->document,
+	    .size = members->document_size,
+	    .name = members->component};
+	int code = RH_OK;
+
+	if (members->state_size > 0)
+		code = license_state_parse(
+		    &content->state, members->state, members->state_size, error);
+	if (code != RH_OK)
+		return code;
+	if (content->state.name[0] != '\0')
+		document.name = content->state.name;
+	if (content->state.format[0] != '\0')
+		document.format = content->state.format;
+	code = license_read(&document, take_record, content, error);
+	if (code == RH_OK && content->row.facts.id[0] == '\0')
+		return error_set(error, RH_E_LICENSE_DAMAGED,
+		    "the document of %s holds another licence", members->component);
+	return code;
+}
+
+/* Keeps the reason and goes on, if it concerns this licence alone. */
+static int set_aside(struct content *content, int code, const rh_error *why, rh_error *error)
+{
+	if (!of_one_license(code))
+		return code;
+	content->why = malloc(sizeof *content->why);
+	if (content->why == NULL)
+		return error_memory(error);
+	*content->why = *why;
+	content->code = code;
+	return RH_OK;
+}
+
+static int on_license(void *context, const struct frame_license *members, rh_error *error)
+{
+	struct item *item = context;
+	struct contents *run = item->run;
+	struct content *content = next_content(item);
+	struct license_view view;
+	rh_error why;
+	int code;
+
+	if (content == NULL)
+		return error_memory(error);
+	snprintf(content->component, sizeof content->component, "%s", members->component);
+	content->row.bytes = members->document_size;
+	content->row.added = run->added;
+	content->row.state_version = 0;
+	code = read_facts(content, members, &why);
+	if (code != RH_OK) {
+		if (error != NULL)
+			*error = why;
+		return set_aside(content, code, &why, error);
+	}
+	content->chosen = filter_passes(run->filter,
+	    license_view(&view, &content->row.facts, members->document_size, run->added));
+	if (!content->chosen)
+		return RH_OK;
+	if (item->sealer != NULL)
+		code = store_seal(item->sealer, &content->row, members->document,
+		    members->document_size, members->secret, members->secret_size,
+		    license_state_empty(&content->state) ? NULL : &content->state, error);
+	if (code == RH_OK && run->on_members != NULL)
+		code = run->on_members(run->context, members, error);
+	return code;
+}
+
+static int on_damaged(void *context, const char *component, const rh_error *why)
+{
+	struct content *content = next_content(context);
+
+	if (content == NULL)
+		return RH_E_MEMORY;
+	snprintf(content->component, sizeof content->component, "%s", component);
+	return set_aside(content, RH_E_LICENSE_DAMAGED, why, NULL);
+}
+
+static int transform(void *context, void *pointer, rh_error *error)
+{
+	struct item *item = pointer;
+
+	(void)context;
+	item->count = 0;
+	return frame_parse(item->parser, &item->frame, on_license, on_damaged, item, error);
+}
+
+static int consume(void *context, void *pointer, rh_error *error)
+{
+	struct contents *run = context;
+	struct item *item = pointer;
+	uint64_t bytes = 0;
+	int code = RH_OK;
+
+	for (size_t i = 0; i < item->count && code == RH_OK; i++) {
+		bytes += item->contents[i].row.bytes;
+		code = run->on_content(run->context, &item->contents[i], error);
+		if (code == RH_OK)
+			code = report_check(run->report, error);
+	}
+	run->licenses += item->count;
+	run->bytes += bytes;
+	report_done(run->report, item->count, bytes);
+	return code;
+}
+
+static int idle(void *context, rh_error *error)
+{
+	struct contents *run = context;
+
+	return report_check(run->report, error);
+}
+
+/* ---- The whole ---- */
+
+int contents_run(struct contents *run, rh_error *error)
+{
+	const struct backup_header *header = backup_reader_header(run->reader);
+	struct pipeline pipeline = {
+	    item_new, item_free, produce, transform, consume, idle, run};
+	int code;
+
+	run->licenses = run->bytes = 0;
+	code = pipeline_run(&pipeline, error);
+	if (code != RH_OK)
+		return code;
+	if (run->licenses != header->owned + header->managed || run->bytes != header->bytes)
+		return error_set(error, RH_E_BACKUP_CORRUPT,
+		    "the backup says %llu licences and holds %llu",
+		    (unsigned long long)(header->owned + header->managed),
+		    (unsigned long long)run->licenses);
+	return RH_OK;
+}
+
+struct samples {
+	struct license_document documents[SAMPLES_MAX];
+	size_t count;
+	struct buffer bytes;
+};
+
+static int take_sample(void *context, const struct frame_license *members, rh_error *error)
+{
+	struct samples *samples = context;
+	int code;
+
+	if (samples->count == SAMPLES_MAX)
+		return RH_OK;
+	code = buffer_append(&samples->bytes, members->document, members->document_size, error);
+	if (code == RH_OK)
+		samples->documents[samples->count++].size = members->document_size;
+	return code;
+}
+
+static int skip_damaged(void *context, const char *component, const rh_error *why)
+{
+	(void)context;
+	(void)component;
+	(void)why;
+	return RH_OK;
+}
+
+int contents_learn(struct contents *run, rh_error *error)
+{
+	struct frame_parser *parser = NULL;
+	struct samples samples = {0};
+	size_t offset = 0;
+	int code;
+
+	code = backup_reader_next(run->reader, &run->first, error);
+	if (code != RH_OK || run->first.size == 0)
+		return code;
+	code = frame_parser_new(&parser, error);
+	if (code == RH_OK)
+		code = frame_parse(
+		    parser, &run->first, take_sample, skip_damaged, &samples, error);
+	/* Only now the bytes stay where they are. */
+	for (size_t i = 0; i < samples.count; i++) {
+		samples.documents[i].data = samples.bytes.data + offset;
+		offset += samples.documents[i].size;
+	}
+	if (code == RH_OK)
+		code = store_learn(run->seal_for, samples.documents, samples.count, error);
+	frame_parser_free(parser);
+	buffer_free(&samples.bytes);
+	return code;
+}
+
+void contents_free(struct contents *run)
+{
+	buffer_free(&run->first);
+}

@@ -1,0 +1,116 @@
+#ifndef ENGINE_ENGINE_H
+#define ENGINE_ENGINE_H
+
+#include "backup/backup.h"
+#include "engine/report.h"
+#include "store/store.h"
+
+/* What the engine's files share.  Public functions are in rehost/rehost.h. */
+
+struct rh_store {
+	char *directory;
+	int fd; /* of the directory */
+	struct computer *computer;
+	struct store *store;
+	char recipient[AGE_TEXT_SIZE]; /* of the computer */
+};
+
+/* RH_E_ARGUMENT naming ${what} if ${value} is NULL or "". */
+int argument_text(const char *value, const char *what, rh_error *error);
+
+/* ---- filter.c ---- */
+
+#define FILTER_TERMS_MAX 16
+
+struct filter {
+	char *text; /* owned; the terms point into it */
+	size_t count;
+	struct {
+		int field;
+		const char *pattern;
+	} terms[FILTER_TERMS_MAX];
+};
+
+int filter_parse(struct filter *filter, const char *text, rh_error *error);
+void filter_free(struct filter *filter);
+bool filter_passes(const struct filter *filter, const rh_license *license);
+
+/* ---- recovery.c ---- */
+
+/* Fills ${ret}; ${*ret_secret} tells whether the secret half is there.  Wipe it. */
+int recovery_load(struct rh_store *store, struct age_identity *ret, bool *ret_known,
+    bool *ret_secret, rh_error *error);
+
+/* ---- opening.c: the newest backup that can be read ---- */
+
+struct opening {
+	struct backup_directory *directory;
+	struct backup_generation *generations; /* newest first */
+	size_t count;
+	size_t next; /* the generation to try next */
+	struct age_identity identities[2];
+	struct age_keys keys;
+	bool own_keys; /* nobody gave a key: those of the store are tried */
+};
+
+/* Opens the directory, lists it, and collects keys.  ${store} may be NULL. */
+int opening_begin(struct opening *opening, struct rh_store *store, const char *path,
+    const rh_open_options *options, rh_error *error);
+
+/*
+ * Opens the next generation that is whole in structure, with a notice for each one that
+ * is not.  RH_E_BACKUP_MISSING if there is none, RH_E_BACKUP_CORRUPT if all are damaged.
+ */
+int opening_reader(struct opening *opening, struct report *report, struct backup_reader **ret,
+    rh_error *error);
+
+/* Whether an older generation is left to try after RH_E_BACKUP_CORRUPT; says so. */
+bool opening_older(struct opening *opening, struct report *report);
+void opening_end(struct opening *opening);
+
+/* ---- contents.c: licences of a backup, read in parallel ---- */
+
+/* A licence of a backup, read and checked. */
+struct content {
+	struct store_row row; /* facts; also sealed, if there is a store to seal for */
+	struct license_state state;
+	char component[LICENSE_COMPONENT_SIZE];
+	int code; /* RH_OK, or why the licence cannot be used */
+	rh_error *why; /* NULL if code is RH_OK */
+	bool chosen; /* by the filter */
+};
+
+struct contents {
+	struct report *report;
+	struct backup_reader *reader;
+	const struct filter *filter;
+	struct store *seal_for; /* seal rows for this store, or NULL */
+	int64_t added; /* time of adding, for the rows */
+
+	/* On a worker thread, for each usable licence that the filter chose; may be NULL. */
+	int (*on_members)(void *context, const struct frame_license *members, rh_error *error);
+	/* On the calling thread, for every licence of the backup in order. */
+	int (*on_content)(void *context, struct content *content, rh_error *error);
+	void *context;
+
+	/* Private. */
+	struct buffer first; /* a frame that was read ahead */
+	uint64_t licenses;
+	uint64_t bytes;
+};
+
+/*
+ * Reads ahead so that ${seal_for} may learn its dictionary from the first licences, within
+ * the caller's write transaction.  To be called before contents_run.
+ */
+int contents_learn(struct contents *contents, rh_error *error);
+
+/*
+ * Reads every licence.  RH_E_BACKUP_CORRUPT also if fewer or more licences or
+ * bytes come than the header says.
+ */
+int contents_run(struct contents *contents, rh_error *error);
+
+void contents_free(struct contents *contents);
+
+#endif

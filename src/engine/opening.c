@@ -1,0 +1,114 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/recovery_code.h"
+
+#include "engine/engine.h"
+
+static void add_identity(struct opening *opening, const struct age_identity *identity)
+{
+	opening->identities[opening->keys.identity_count++] = *identity;
+	opening->keys.identities = opening->identities;
+}
+
+/* The key that the caller gave, or those that the store has. */
+static int collect_keys(struct opening *opening, struct rh_store *store,
+    const rh_open_options *options, rh_error *error)
+{
+	struct age_identity identity = {0};
+	bool known, secret = false;
+	int code = RH_OK;
+
+	if (options->recovery_key != NULL) {
+		code = recovery_key_parse(&identity, options->recovery_key, error);
+		if (code == RH_OK)
+			add_identity(opening, &identity);
+	}
+	if (code == RH_OK && options->passphrase != NULL) {
+		code = backup_recovery_read(
+		    opening->directory, options->passphrase, &identity, error);
+		if (code == RH_OK)
+			add_identity(opening, &identity);
+	}
+	if (code == RH_OK && opening->keys.identity_count == 0) {
+		opening->own_keys = true;
+		if (store != NULL) {
+			add_identity(opening, computer_age_identity(store->computer));
+			code = recovery_load(store, &identity, &known, &secret, error);
+		}
+		if (code == RH_OK && secret)
+			add_identity(opening, &identity);
+	}
+	bytes_wipe(&identity, sizeof identity);
+	return code;
+}
+
+int opening_begin(struct opening *opening, struct rh_store *store, const char *path,
+    const rh_open_options *options, rh_error *error)
+{
+	int code;
+
+	*opening = (struct opening){0};
+	code = argument_text(path, "backup directory", error);
+	if (code == RH_OK)
+		code = backup_directory_open(path, false, &opening->directory, error);
+	if (code == RH_OK)
+		code = backup_list(
+		    opening->directory, &opening->generations, &opening->count, error);
+	if (code == RH_OK && opening->count == 0)
+		code = error_set(
+		    error, RH_E_BACKUP_MISSING, "there is no complete backup in %s", path);
+	if (code == RH_OK)
+		code = collect_keys(opening, store, options, error);
+	if (code != RH_OK)
+		opening_end(opening);
+	return code;
+}
+
+int opening_reader(
+    struct opening *opening, struct report *report, struct backup_reader **ret, rh_error *error)
+{
+	const struct backup_generation *generation;
+	int code;
+
+	while (opening->next < opening->count && !opening->generations[opening->next].whole) {
+		report_notice(report, "%s is damaged or incomplete",
+		    opening->generations[opening->next].file);
+		opening->next++;
+	}
+	if (opening->next == opening->count)
+		return error_set(error, RH_E_BACKUP_CORRUPT, "every backup in %s is damaged",
+		    backup_directory_path(opening->directory));
+	generation = &opening->generations[opening->next];
+	code =
+	    backup_reader_new(opening->directory, generation->file, &opening->keys, ret, error);
+	if (code == RH_E_BACKUP_CORRUPT && opening_older(opening, report))
+		return opening_reader(opening, report, ret, error);
+	/* The computer's own keys not fitting is no wrong secret: none was given. */
+	if (code == RH_E_SECRET_WRONG && opening->own_keys)
+		return error_set(error, RH_E_SECRET_NEEDED,
+		    "%s was made on another computer and opens with its recovery key",
+		    generation->file);
+	return code;
+}
+
+bool opening_older(struct opening *opening, struct report *report)
+{
+	for (size_t i = opening->next + 1; i < opening->count; i++) {
+		if (!opening->generations[i].whole)
+			continue;
+		report_notice(report, "%s is damaged; the earlier backup %s is used",
+		    opening->generations[opening->next].file, opening->generations[i].file);
+		opening->next = i;
+		return true;
+	}
+	return false;
+}
+
+void opening_end(struct opening *opening)
+{
+	backup_directory_close(opening->directory);
+	free(opening->generations);
+	bytes_wipe(opening->identities, sizeof opening->identities);
+	*opening = (struct opening){0};
+}

@@ -1,0 +1,205 @@
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+
+#include "engine/report.h"
+
+#define PROGRESS_NANOSECONDS 50000000 /* 20 times a second */
+
+/*
+ * The one table of events: the SDK object, the command line's JSON and
+ * docs/events.md all come from it.  WMT_STATUS: wmsdkidl.h, -1 for events that
+ * only IRehostProgress and the plain C face carry.
+ */
+static const struct {
+	const char *name;
+	int32_t status;
+	unsigned fields;
+	const char *meaning;
+} events[] = {
+    [RH_EVENT_BEGIN] = {"begin", 21, 0, "The work itself starts."},
+    [RH_EVENT_END] = {"end", 27, RH_FIELD_CODE | RH_FIELD_DONE | RH_FIELD_TEXT,
+	"The operation is over; the code is its result. Always the last event, always exactly "
+	"one."},
+    [RH_EVENT_CONNECTING] = {"connecting", 28, 0,
+	"Restore: the credentials are being checked; the backup is opened."},
+    [RH_EVENT_DISCONNECTING] = {"disconnecting", 29, 0,
+	"Restore: the credentials were accepted."},
+    [RH_EVENT_TOTALS] = {"totals", -1, RH_FIELD_TOTALS,
+	"How much there is to do; before the first licence."},
+    [RH_EVENT_PROGRESS] = {"progress", -1, RH_FIELD_TOTALS | RH_FIELD_DONE,
+	"How much is done; at most 20 times a second."},
+    [RH_EVENT_RESTRICTED] = {"restricted", 31, RH_FIELD_CODE | RH_FIELD_LICENSE | RH_FIELD_TEXT,
+	"Backup: this licence may not be backed up and was left out; the text says why."},
+    [RH_EVENT_LICENSE] = {"license", -1, RH_FIELD_CODE | RH_FIELD_LICENSE | RH_FIELD_TEXT,
+	"The result of one licence that was not plainly copied; of every licence in a plan."},
+    [RH_EVENT_RECOVERY_KEY] = {"recovery-key", -1, 0,
+	"Backup: the owner's recovery key was made; show it to the owner."},
+    [RH_EVENT_NOTICE] = {"notice", -1, RH_FIELD_TEXT, "Something that the owner should know."},
+};
+#define EVENT_COUNT ((int)(sizeof events / sizeof *events))
+
+static const char *const operations[] = {
+    [RH_OPERATION_ADD] = "add",
+    [RH_OPERATION_BACKUP] = "backup",
+    [RH_OPERATION_RESTORE] = "restore",
+    [RH_OPERATION_PLAN] = "plan",
+    [RH_OPERATION_VERIFY] = "verify",
+    [RH_OPERATION_EXPORT] = "export",
+    [RH_OPERATION_CHECK] = "check",
+    [RH_OPERATION_INSPECT] = "inspect",
+};
+
+const char *rh_event_name(int type)
+{
+	return type >= 0 && type < EVENT_COUNT ? events[type].name : NULL;
+}
+
+int32_t rh_event_status(int type)
+{
+	return type >= 0 && type < EVENT_COUNT ? events[type].status : -1;
+}
+
+unsigned rh_event_fields(int type)
+{
+	return type >= 0 && type < EVENT_COUNT ? events[type].fields : 0;
+}
+
+const char *rh_event_meaning(int type)
+{
+	return type >= 0 && type < EVENT_COUNT ? events[type].meaning : NULL;
+}
+
+const char *rh_operation_name(int operation)
+{
+	int count = (int)(sizeof operations / sizeof *operations);
+
+	return operation >= 0 && operation < count ? operations[operation] : NULL;
+}
+
+void report_init(
+    struct report *report, const rh_listener *listener, enum rh_operation operation)
+{
+	*report = (struct report){.listener = listener, .operation = operation};
+}
+
+static void send(struct report *report, enum rh_event_type type, int code,
+    const rh_license *license, const char *text)
+{
+	const rh_listener *listener = report->listener;
+	rh_event event = {
+	    .type = type,
+	    .operation = report->operation,
+	    .code = code,
+	    .licenses_total = report->licenses_total,
+	    .licenses_done = report->licenses_done,
+	    .bytes_total = report->bytes_total,
+	    .bytes_done = report->bytes_done,
+	    .license = license,
+	    .text = text,
+	    .next_step = code != RH_OK ? rh_code_next_step(code) : "",
+	};
+
+	if (listener == NULL || listener->on_event == NULL)
+		return;
+	if (listener->on_event(listener->context, &event) != 0)
+		report->stopped = true;
+}
+
+void report_event(struct report *report, enum rh_event_type type)
+{
+	send(report, type, RH_OK, NULL, "");
+}
+
+void report_notice(struct report *report, const char *format, ...)
+{
+	char text[1024];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(text, sizeof text, format, arguments);
+	va_end(arguments);
+	send(report, RH_EVENT_NOTICE, RH_OK, NULL, text);
+}
+
+void report_totals(struct report *report, uint64_t licenses, uint64_t bytes)
+{
+	report->licenses_total = licenses;
+	report->bytes_total = bytes;
+	report->licenses_done = 0;
+	report->bytes_done = 0;
+	send(report, RH_EVENT_TOTALS, RH_OK, NULL, "");
+}
+
+void report_done(struct report *report, uint64_t licenses, uint64_t bytes)
+{
+	uint64_t now = clock_monotonic();
+
+	report->licenses_done += licenses;
+	report->bytes_done += bytes;
+	if (now < report->next_progress)
+		return;
+	report->next_progress = now + PROGRESS_NANOSECONDS;
+	send(report, RH_EVENT_PROGRESS, RH_OK, NULL, "");
+}
+
+void report_license(
+    struct report *report, int code, const rh_license *license, const char *text)
+{
+	send(report, code == RH_E_RESTRICTED ? RH_EVENT_RESTRICTED : RH_EVENT_LICENSE, code,
+	    license, text);
+}
+
+int report_end(struct report *report, int code, const rh_error *error)
+{
+	const char *text =
+	    code != RH_OK && error != NULL && error->code == code ? error->text : "";
+
+	send(report, RH_EVENT_END, code, NULL, text);
+	return code;
+}
+
+int report_stop(void *context)
+{
+	struct report *report = context;
+	const rh_listener *listener = report->listener;
+
+	if (!report->stopped && listener != NULL && listener->should_stop != NULL)
+		report->stopped = listener->should_stop(listener->context) != 0;
+	return report->stopped;
+}
+
+int report_check(struct report *report, rh_error *error)
+{
+	if (!report_stop(report))
+		return RH_OK;
+	return error_set(error, RH_E_CANCELED, "the operation was canceled");
+}
+
+const rh_license *license_view(
+    struct license_view *view, const struct license *facts, uint64_t bytes, int64_t added)
+{
+	view->license = (rh_license){
+	    .id = facts->id,
+	    .key_id = facts->key_id,
+	    .format = facts->format != NULL ? facts->format : "",
+	    .issuer = facts->issuer,
+	    .title = facts->title,
+	    .service = facts->service,
+	    .reason = facts->reason != NULL ? facts->reason : "",
+	    .issued = facts->issued,
+	    .not_before = facts->not_before,
+	    .not_after = facts->not_after,
+	    .counts = view->counts,
+	    .count_count = facts->count_count,
+	    .backup = (int32_t)facts->backup,
+	    .license_class = (int32_t)license_class(facts),
+	    .bytes = bytes,
+	    .added = added,
+	};
+	for (size_t i = 0; i < facts->count_count; i++)
+		view->counts[i] =
+		    (rh_count){facts->counts[i].action, facts->counts[i].remaining};
+	return &view->license;
+}

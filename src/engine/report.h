@@ -1,0 +1,60 @@
+#ifndef ENGINE_REPORT_H
+#define ENGINE_REPORT_H
+
+#include <stdbool.h>
+
+#include "license/license.h"
+#include "rehost/rehost.h"
+
+/*
+ * What an operation tells its listener.  Everything happens on the thread that
+ * called the operation, with no lock held.
+ */
+struct report {
+	const rh_listener *listener; /* may be NULL */
+	enum rh_operation operation;
+	uint64_t licenses_total;
+	uint64_t bytes_total;
+	uint64_t licenses_done;
+	uint64_t bytes_done;
+	uint64_t next_progress; /* clock_monotonic of the next PROGRESS event */
+	bool stopped; /* somebody asked to stop */
+};
+
+void report_init(
+    struct report *report, const rh_listener *listener, enum rh_operation operation);
+
+/* An event of this type alone: BEGIN, CONNECTING, DISCONNECTING, RECOVERY_KEY. */
+void report_event(struct report *report, enum rh_event_type type);
+
+/* NOTICE with a formatted text. */
+void report_notice(struct report *report, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+void report_totals(struct report *report, uint64_t licenses, uint64_t bytes);
+
+/* Counts what was done; sends PROGRESS at most 20 times a second. */
+void report_done(struct report *report, uint64_t licenses, uint64_t bytes);
+
+/* LICENSE, or RESTRICTED if that is the code.  ${license} NULL: nothing is known of it. */
+void report_license(
+    struct report *report, int code, const rh_license *license, const char *text);
+
+/* The last event.  Returns ${code}. */
+int report_end(struct report *report, int code, const rh_error *error);
+
+/* Asks the listener; RH_E_CANCELED if it wants to stop or has ever wanted to. */
+int report_check(struct report *report, rh_error *error);
+
+/* The same as a question: other than 0 to stop. */
+int report_stop(void *report);
+
+/* A licence as the public header shows it; ${view} must outlive the result. */
+struct license_view {
+	rh_license license;
+	rh_count counts[LICENSE_COUNTS_MAX];
+};
+const rh_license *license_view(
+    struct license_view *view, const struct license *facts, uint64_t bytes, int64_t added);
+
+#endif

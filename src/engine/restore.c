@@ -1,0 +1,258 @@
+#include <string.h>
+
+#include "base/clock.h"
+
+#include "engine/engine.h"
+
+struct run {
+	struct rh_store *store; /* NULL: a plan for a computer without a store */
+	struct report *report;
+	rh_summary *summary;
+	bool plan;
+	struct store_sealer *sealer; /* to open rows that are there */
+	struct store_row row; /* scratch */
+	struct store_content content; /* scratch */
+};
+
+/* ---- One licence ---- */
+
+static void tell(struct run *run, const struct content *content, int code, const char *text)
+{
+	struct license_view view;
+
+	report_license(run->report, code,
+	    license_view(&view, &content->row.facts, content->row.bytes, content->row.added),
+	    text);
+}
+
+/*
+ * The licence is in the store: takes over what its state in the backup has spent more.
+ * RH_S_STATE_MERGED or RH_S_ALREADY_HERE; changes nothing in a plan.
+ */
+static int merge_state(
+    struct run *run, const struct content *content, int64_t number, rh_error *error)
+{
+	struct store *store = run->store->store;
+	int code;
+
+	code = store_get(store, content->row.facts.id, &run->row, error);
+	if (code == RH_OK)
+		code = store_open_row(run->sealer, &run->row, &run->content, error);
+	if (code != RH_OK)
+		return code;
+	if (!license_state_merge(&run->content.state, &content->state))
+		return RH_S_ALREADY_HERE;
+	if (run->plan)
+		return RH_S_STATE_MERGED;
+	run->row.state_version++;
+	code = store_seal(run->sealer, &run->row, run->content.document.data,
+	    run->content.document.size, run->content.secret.data, run->content.secret.size,
+	    &run->content.state, error);
+	if (code == RH_OK)
+		code = store_replace(store, number, &run->row, error);
+	return code == RH_OK ? RH_S_STATE_MERGED : code;
+}
+
+static bool spent_anything(const struct license_state *state)
+{
+	return state->count_count > 0 || state->first_use != LICENSE_TIME_NONE;
+}
+
+/* A licence with this id is there, whatever its document: it stays. */
+static int keep_present(
+    struct run *run, const struct content *content, int64_t number, rh_error *error)
+{
+	int code = RH_S_ALREADY_HERE;
+
+	if (spent_anything(&content->state))
+		code = merge_state(run, content, number, error);
+	if (code != RH_S_ALREADY_HERE && code != RH_S_STATE_MERGED)
+		return code;
+	if (code == RH_S_STATE_MERGED)
+		run->summary->updated++;
+	else
+		run->summary->already_here++;
+	tell(run, content, code, "");
+	return RH_OK;
+}
+
+static int plan_license(struct run *run, const struct content *content, rh_error *error)
+{
+	int code = RH_E_LICENSE_UNKNOWN;
+
+	if (run->store != NULL)
+		code = store_get(run->store->store, content->row.facts.id, &run->row, error);
+	if (code == RH_OK)
+		return keep_present(run, content, run->row.number, error);
+	if (code != RH_E_LICENSE_UNKNOWN)
+		return code;
+	error_clear(error);
+	run->summary->done++;
+	tell(run, content, RH_S_ADDED, "");
+	return RH_OK;
+}
+
+static int on_content(void *context, struct content *content, rh_error *error)
+{
+	struct run *run = context;
+	struct store_here here;
+	int code;
+
+	if (content->code != RH_OK) {
+		run->summary->licenses++;
+		run->summary->failed++;
+		tell(run, content, content->code, content->why->text);
+		return RH_OK;
+	}
+	if (!content->chosen)
+		return RH_OK;
+	run->summary->licenses++;
+	run->summary->bytes += content->row.bytes;
+	if (run->plan)
+		return plan_license(run, content, error);
+	code = store_insert(run->store->store, &content->row, &here, error);
+	if (code == RH_S_ADDED) {
+		run->summary->done++;
+		return RH_OK;
+	}
+	if (code == RH_S_ALREADY_HERE || code == RH_E_LICENSE_CONFLICT) {
+		error_clear(error);
+		return keep_present(run, content, here.number, error);
+	}
+	return code;
+}
+
+/* ---- One generation ---- */
+
+static int read_licenses(
+    struct run *run, struct backup_reader *reader, const struct filter *filter, rh_error *error)
+{
+	const struct backup_header *header = backup_reader_header(reader);
+	struct contents contents = {
+	    .report = run->report,
+	    .reader = reader,
+	    .filter = filter,
+	    .seal_for = run->plan ? NULL : run->store->store,
+	    .added = clock_now(),
+	    .on_content = on_content,
+	    .context = run,
+	};
+	int code = RH_OK;
+
+	report_totals(run->report, header->owned + header->managed, header->bytes);
+	if (!run->plan)
+		code = contents_learn(&contents, error);
+	if (code == RH_OK && run->store != NULL)
+		code = store_sealer_new(run->store->store, &run->sealer, error);
+	if (code == RH_OK)
+		code = contents_run(&contents, error);
+	store_sealer_free(run->sealer);
+	run->sealer = NULL;
+	contents_free(&contents);
+	return code;
+}
+
+/* All of the generation in one transaction, or the store as it was. */
+static int restore_generation(
+    struct run *run, struct backup_reader *reader, const struct filter *filter, rh_error *error)
+{
+	struct store *store = run->store != NULL ? run->store->store : NULL;
+	int code = RH_OK;
+
+	if (run->plan && store != NULL)
+		code = store_read_begin(store, error);
+	else if (!run->plan)
+		code = store_begin(store, error);
+	if (code != RH_OK)
+		return code;
+	code = read_licenses(run, reader, filter, error);
+	if (run->plan) {
+		if (store != NULL)
+			store_read_end(store);
+		return code;
+	}
+	/* The last moment at which a cancel is heard. */
+	if (code == RH_OK)
+		code = report_check(run->report, error);
+	if (code == RH_OK)
+		code = store_commit(store, error);
+	if (code != RH_OK)
+		store_rollback(store);
+	return code;
+}
+
+/* Opens the newest generation; on damage found while reading, the one before it. */
+static int restore_newest(
+    struct run *run, struct opening *opening, const struct filter *filter, rh_error *error)
+{
+	struct backup_reader *reader = NULL;
+	bool begun = false;
+	int code;
+
+	report_event(run->report, RH_EVENT_CONNECTING);
+	do {
+		error_clear(error);
+		code = report_check(run->report, error);
+		if (code == RH_OK)
+			code = opening_reader(opening, run->report, &reader, error);
+		if (code != RH_OK)
+			return code;
+		if (!begun) {
+			report_event(run->report, RH_EVENT_DISCONNECTING);
+			report_event(run->report, RH_EVENT_BEGIN);
+			begun = true;
+		}
+		*run->summary = (rh_summary){0};
+		code = restore_generation(run, reader, filter, error);
+		backup_reader_free(reader);
+		reader = NULL;
+	} while (code == RH_E_BACKUP_CORRUPT && opening_older(opening, run->report));
+	return code;
+}
+
+static int check_arguments(rh_store *store, const rh_open_options *options, rh_error *error)
+{
+	if (options->size != sizeof *options)
+		return error_set(error, RH_E_ARGUMENT,
+		    "the options were not set up by RH_OPEN_OPTIONS_INIT");
+	if (store == NULL && !options->plan)
+		return error_set(error, RH_E_ARGUMENT, "no store was given");
+	return RH_OK;
+}
+
+int rh_restore(rh_store *store, const char *path, const rh_open_options *options,
+    const rh_listener *listener, rh_summary *summary, rh_error *error)
+{
+	const rh_open_options defaults = RH_OPEN_OPTIONS_INIT;
+	struct opening opening = {0};
+	struct filter filter = {0};
+	struct report report;
+	rh_summary counts = {0};
+	struct run run = {.store = store, .report = &report, .summary = &counts};
+	rh_error own;
+	int code;
+
+	error = error != NULL ? error : &own;
+	error_clear(error);
+	options = options != NULL ? options : &defaults;
+	run.plan = options->plan != 0;
+	report_init(&report, listener, run.plan ? RH_OPERATION_PLAN : RH_OPERATION_RESTORE);
+	code = check_arguments(store, options, error);
+	if (code == RH_OK)
+		code = filter_parse(&filter, options->filter, error);
+	if (code == RH_OK)
+		code = opening_begin(&opening, store, path, options, error);
+	if (code == RH_OK)
+		code = restore_newest(&run, &opening, &filter, error);
+	if (code == RH_OK && counts.failed > 0)
+		code = error_set(error, RH_E_NOT_ALL_STORED,
+		    "%llu of %llu licences were not restored",
+		    (unsigned long long)counts.failed, (unsigned long long)counts.licenses);
+	store_row_free(&run.row);
+	store_content_free(&run.content);
+	opening_end(&opening);
+	filter_free(&filter);
+	if (summary != NULL)
+		*summary = counts;
+	return report_end(&report, code, error);
+}
