@@ -10,10 +10,13 @@
  */
 
 #define BACKUP_FORMAT_VERSION 1
-#define BACKUP_ID_SIZE 17              /* 16 hex digits and NUL */
-#define BACKUP_NAME_SIZE 64            /* of a generation's file */
-#define FRAME_TARGET (2u << 20)        /* bytes of tar after which a frame ends */
-#define FRAME_MAX (8u << 20)           /* bytes of tar that a reader accepts */
+#define BACKUP_ID_SIZE 17 /* 16 hex digits and NUL */
+#define BACKUP_NAME_SIZE 64 /* of a generation's file */
+#define FRAME_TARGET (2u << 20) /* bytes of tar after which a frame ends */
+#define FRAME_MAX (8u << 20) /* bytes of tar that a reader accepts */
+#define FRAME_COMPONENT_MAX 63 /* characters of a licence's name in the tar */
+#define FRAME_DOCUMENT_MAX (1u << 20) /* bytes of one document */
+#define FRAME_PART_MAX (64u << 10) /* bytes of one secret, of one state */
 
 /* ---- The directory and its generations ---- */
 
@@ -24,17 +27,17 @@ struct backup_directory;
  * With ${writing} takes the directory's lock (RH_E_BACKUP_BUSY) and removes what
  * dead runs left behind.
  */
-int backup_directory_open(const char *path, bool writing,
-    struct backup_directory **ret, rh_error *error);
+int backup_directory_open(
+    const char *path, bool writing, struct backup_directory **ret, rh_error *error);
 void backup_directory_close(struct backup_directory *directory);
 const char *backup_directory_path(const struct backup_directory *directory);
 
 struct backup_generation {
 	char file[BACKUP_NAME_SIZE];
 	char id[BACKUP_ID_SIZE];
-	int64_t created;           /* from the name */
+	int64_t created; /* from the name */
 	uint64_t bytes;
-	bool whole;                /* age_check_structure */
+	bool whole; /* age_check_structure */
 };
 
 /*
@@ -61,7 +64,7 @@ struct backup_header {
 	int64_t created;
 	char generator[64];
 	char computer_id[64];
-	char *computer_key;        /* JWK; NULL unless signed */
+	char *computer_key; /* JWK; NULL unless signed */
 	uint64_t owned;
 	uint64_t managed;
 	uint64_t restricted;
@@ -89,10 +92,19 @@ struct frame_license {
 	const uint8_t *digest;
 	const void *secret;
 	size_t secret_size;
-	const void *state;         /* JSON */
+	const void *state; /* JSON */
 	size_t state_size;
 };
-int frame_add(struct frame_builder *builder, const struct frame_license *license, rh_error *error);
+
+/*
+ * RH_E_LICENSE_TOO_BIG; RH_E_ARGUMENT for a frame over FRAME_MAX, which a frame that is
+ * ended at FRAME_TARGET never is.  The frame is no use after a failure.
+ */
+int frame_add(
+    struct frame_builder *builder, const struct frame_license *license, rh_error *error);
+
+/* The most bytes of tar that a licence takes, its lines in the manifest counted. */
+size_t frame_license_size(size_t document, size_t secret, size_t state);
 
 /* Ends the frame with its manifest and gives it compressed; the builder's, until begin. */
 int frame_finish(struct frame_builder *builder, const struct buffer **ret, rh_error *error);
@@ -111,8 +123,8 @@ void frame_parser_free(struct frame_parser *parser);
  */
 int frame_parse(struct frame_parser *parser, const struct buffer *frame,
     int (*on_license)(void *context, const struct frame_license *license, rh_error *error),
-    int (*on_damaged)(void *context, const char *component, const rh_error *why),
-    void *context, rh_error *error);
+    int (*on_damaged)(void *context, const char *component, const rh_error *why), void *context,
+    rh_error *error);
 
 /* ---- The whole file ---- */
 
@@ -125,15 +137,16 @@ struct backup_writer;
 int backup_writer_new(struct backup_directory *directory, struct backup_header *header,
     const uint8_t *signing_key, const struct age_recipient *recipients, size_t count,
     struct backup_writer **ret, rh_error *error);
-int backup_writer_append(struct backup_writer *writer, const struct buffer *frame, rh_error *error);
+int backup_writer_append(
+    struct backup_writer *writer, const struct buffer *frame, rh_error *error);
 
 /*
  * Ends the archive, flushes it, reads it back from the medium and compares.  Still
  * under its temporary name.  ${stop}, if not NULL, is asked now and then and stops with
  * RH_E_CANCELED when it returns other than 0.
  */
-int backup_writer_finish(struct backup_writer *writer, int (*stop)(void *context),
-    void *context, rh_error *error);
+int backup_writer_finish(
+    struct backup_writer *writer, int (*stop)(void *context), void *context, rh_error *error);
 
 /* Renames it into place and flushes the directory: from here on it is a backup. */
 int backup_writer_commit(struct backup_writer *writer, rh_error *error);

@@ -1,0 +1,160 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "backup/internal.h"
+
+struct frame_builder {
+	ZSTD_CCtx *compressor;
+	struct digest *digest;
+	struct buffer tar;
+	struct buffer manifest;
+	struct buffer compressed;
+	uint32_t number;
+	int64_t time;
+};
+
+int frame_builder_new(struct frame_builder **ret, rh_error *error)
+{
+	struct frame_builder *builder = calloc(1, sizeof *builder);
+	int code;
+
+	if (builder == NULL)
+		return error_memory(error);
+	code = zframe_compressor(&builder->compressor, error);
+	if (code == RH_OK)
+		code = digest_new(&builder->digest, error);
+	if (code != RH_OK) {
+		frame_builder_free(builder);
+		return code;
+	}
+	*ret = builder;
+	return RH_OK;
+}
+
+void frame_builder_free(struct frame_builder *builder)
+{
+	if (builder == NULL)
+		return;
+	ZSTD_freeCCtx(builder->compressor);
+	digest_free(builder->digest);
+	buffer_free_secret(&builder->tar);
+	buffer_free_secret(&builder->manifest);
+	buffer_free_secret(&builder->compressed);
+	free(builder);
+}
+
+int frame_begin(struct frame_builder *builder, uint32_t number, int64_t time, rh_error *error)
+{
+	if (time < 0 || time > TAR_TIME_MAX)
+		return error_set(error, RH_E_ARGUMENT, "a time that no tar can say");
+	buffer_clear(&builder->tar);
+	buffer_clear(&builder->manifest);
+	buffer_clear(&builder->compressed);
+	builder->number = number;
+	builder->time = time;
+	return RH_OK;
+}
+
+size_t frame_license_size(size_t document, size_t secret, size_t state)
+{
+	size_t size = tar_member_size(document) + FRAME_LINE_MAX + 1;
+
+	if (secret > 0)
+		size += tar_member_size(secret) + FRAME_LINE_MAX + 1;
+	if (state > 0)
+		size += tar_member_size(state) + FRAME_LINE_MAX + 1;
+	return size;
+}
+
+bool frame_component_valid(const char *component)
+{
+	size_t length = strnlen(component, FRAME_COMPONENT_MAX + 1);
+
+	if (length == 0 || length > FRAME_COMPONENT_MAX || component[0] == '.')
+		return false;
+	for (size_t i = 0; i < length; i++) {
+		char c = component[i];
+
+		if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') &&
+		    !(c >= '0' && c <= '9') && c != '.' && c != '_' && c != '-' && c != '%')
+			return false;
+	}
+	return true;
+}
+
+/* A member and its line in the manifest; ${digest} NULL makes it here. */
+static int add_part(struct frame_builder *builder, const char *component, const char *name,
+    const void *bytes, size_t size, const uint8_t *digest, rh_error *error)
+{
+	char path[TAR_PATH_MAX + 1], hex[2 * DIGEST_SIZE + 1], line[FRAME_LINE_MAX + 2];
+	uint8_t own[DIGEST_SIZE];
+	int code;
+
+	snprintf(path, sizeof path, "licenses/%s/%s", component, name);
+	code = tar_append(&builder->tar, path, bytes, size, builder->time, error);
+	if (code != RH_OK)
+		return code;
+	if (digest == NULL) {
+		code = digest_update(builder->digest, bytes, size, error);
+		if (code == RH_OK)
+			code = digest_finish(builder->digest, own, error);
+		if (code != RH_OK)
+			return code;
+		digest = own;
+	}
+	text_hex(hex, digest, DIGEST_SIZE);
+	snprintf(line, sizeof line, "%s  %s\n", hex, path);
+	return buffer_append_text(&builder->manifest, line, error);
+}
+
+int frame_add(
+    struct frame_builder *builder, const struct frame_license *license, rh_error *error)
+{
+	size_t used = builder->tar.size + tar_member_size(builder->manifest.size);
+	int code;
+
+	if (!frame_component_valid(license->component))
+		return error_set(error, RH_E_ARGUMENT, "not a name for a licence in a backup");
+	if (license->document_size > FRAME_DOCUMENT_MAX)
+		return error_set(error, RH_E_LICENSE_TOO_BIG,
+		    "licence %s has a document of over %u bytes", license->component,
+		    FRAME_DOCUMENT_MAX);
+	if (license->secret_size > FRAME_PART_MAX || license->state_size > FRAME_PART_MAX)
+		return error_set(error, RH_E_LICENSE_TOO_BIG,
+		    "licence %s has a secret or a state of over %u bytes", license->component,
+		    FRAME_PART_MAX);
+	if (used + frame_license_size(
+		       license->document_size, license->secret_size, license->state_size) >
+	    FRAME_MAX - TAR_BLOCK)
+		return error_set(error, RH_E_ARGUMENT, "a frame of over %u bytes", FRAME_MAX);
+
+	code = add_part(builder, license->component, "document", license->document,
+	    license->document_size, license->digest, error);
+	if (code == RH_OK && license->secret_size > 0)
+		code = add_part(builder, license->component, "secret", license->secret,
+		    license->secret_size, NULL, error);
+	if (code == RH_OK && license->state_size > 0)
+		code = add_part(builder, license->component, "state.json", license->state,
+		    license->state_size, NULL, error);
+	return code;
+}
+
+int frame_finish(struct frame_builder *builder, const struct buffer **ret, rh_error *error)
+{
+	char path[TAR_PATH_MAX + 1];
+	int code;
+
+	if (builder->manifest.size == 0)
+		return error_set(error, RH_E_ARGUMENT, "a frame without a licence");
+	snprintf(path, sizeof path, "manifest/%06u.sha256", builder->number);
+	code = tar_append(&builder->tar, path, builder->manifest.data, builder->manifest.size,
+	    builder->time, error);
+	if (code == RH_OK)
+		code = zframe_pack(builder->compressor, builder->tar.data, builder->tar.size,
+		    &builder->compressed, error);
+	if (code == RH_OK)
+		*ret = &builder->compressed;
+	return code;
+}

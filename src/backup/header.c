@@ -1,0 +1,216 @@
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "backup/internal.h"
+
+#define HEADER_MEMBER "rehost.json"
+#define SIGNATURE_MEMBER "rehost.json.jws"
+#define FORMAT_NAME "rehost-backup"
+#define HEADER_MAX 65536
+#define SIGNATURE_MAX 4096
+
+void backup_header_free(struct backup_header *header)
+{
+	free(header->computer_key);
+	header->computer_key = NULL;
+}
+
+/* ---- Writing ---- */
+
+static json_t *header_json(const struct backup_header *header, const char *key)
+{
+	char created[TIME_TEXT_SIZE];
+
+	time_format(created, header->created);
+	return json_pack("{s:s, s:i, s:s, s:s, s:s, s:{s:s, s:o}, s:{s:I, s:I, s:I}, s:I}",
+	    "format", FORMAT_NAME, "version", BACKUP_FORMAT_VERSION, "id", header->id,
+	    "created", created, "generator", header->generator, "computer", "id",
+	    header->computer_id, "key", json_loads(key, JSON_REJECT_DUPLICATES, NULL),
+	    "licenses", "owned", (json_int_t)header->owned, "managed",
+	    (json_int_t)header->managed, "restricted", (json_int_t)header->restricted, "bytes",
+	    (json_int_t)header->bytes);
+}
+
+int backup_header_write(const struct backup_header *header, const uint8_t *signing_key,
+    struct buffer *tar, rh_error *error)
+{
+	char *key = NULL, *text = NULL, *signature = NULL;
+	json_t *json = NULL;
+	int code;
+
+	code = es256_public_jwk(signing_key, &key, error);
+	if (code != RH_OK)
+		return code;
+	json = header_json(header, key);
+	if (json != NULL)
+		text = json_dumps(json, JSON_INDENT(2));
+	if (text == NULL)
+		code = error_memory(error);
+	if (code == RH_OK)
+		code = es256_sign_detached(signing_key, text, strlen(text), &signature, error);
+	if (code == RH_OK)
+		code =
+		    tar_append(tar, HEADER_MEMBER, text, strlen(text), header->created, error);
+	if (code == RH_OK)
+		code = tar_append(tar, SIGNATURE_MEMBER, signature, strlen(signature),
+		    header->created, error);
+	json_decref(json);
+	free(key);
+	free(text);
+	free(signature);
+	return code;
+}
+
+/* ---- Reading ---- */
+
+static int corrupt(const char *what, rh_error *error)
+{
+	return error_set(error, RH_E_BACKUP_CORRUPT, HEADER_MEMBER ": %s", what);
+}
+
+static bool get_text(const json_t *object, const char *name, char *text, size_t capacity)
+{
+	const json_t *value = json_object_get(object, name);
+
+	if (!json_is_string(value) || json_string_length(value) == 0 ||
+	    json_string_length(value) >= capacity)
+		return false;
+	text_copy(text, capacity, json_string_value(value), json_string_length(value));
+	return true;
+}
+
+static bool get_count(const json_t *object, const char *name, uint64_t *ret)
+{
+	const json_t *value = json_object_get(object, name);
+
+	if (!json_is_integer(value) || json_integer_value(value) < 0)
+		return false;
+	*ret = (uint64_t)json_integer_value(value);
+	return true;
+}
+
+static bool get_time(const json_t *object, const char *name, int64_t *ret)
+{
+	const json_t *value = json_object_get(object, name);
+
+	return json_is_string(value) &&
+	       time_parse(json_string_value(value), json_string_length(value), ret);
+}
+
+/* Everything but the computer's key. */
+static int read_members(const json_t *json, struct backup_header *header, rh_error *error)
+{
+	const json_t *format = json_object_get(json, "format");
+	const json_t *version = json_object_get(json, "version");
+	const json_t *computer = json_object_get(json, "computer");
+	const json_t *licenses = json_object_get(json, "licenses");
+	char name[BACKUP_NAME_SIZE];
+
+	if (!json_is_string(format) || strcmp(json_string_value(format), FORMAT_NAME) != 0)
+		return corrupt("not of a backup", error);
+	if (!json_is_integer(version) || json_integer_value(version) < 1)
+		return corrupt("no version", error);
+	if (json_integer_value(version) > BACKUP_FORMAT_VERSION)
+		return error_set(error, RH_E_BACKUP_NEWER,
+		    "the backup has format version %lld, this program knows up to %d",
+		    (long long)json_integer_value(version), BACKUP_FORMAT_VERSION);
+	header->format_version = (int)json_integer_value(version);
+
+	if (!get_text(json, "id", header->id, sizeof header->id) ||
+	    !get_time(json, "created", &header->created) ||
+	    !generation_name(name, header->created, header->id) ||
+	    !generation_parse(name, NULL, NULL))
+		return corrupt("no valid id or time", error);
+	if (!get_text(json, "generator", header->generator, sizeof header->generator) ||
+	    !get_text(computer, "id", header->computer_id, sizeof header->computer_id))
+		return corrupt("no valid generator or computer", error);
+	if (!get_count(licenses, "owned", &header->owned) ||
+	    !get_count(licenses, "managed", &header->managed) ||
+	    !get_count(licenses, "restricted", &header->restricted) ||
+	    !get_count(json, "bytes", &header->bytes))
+		return corrupt("no valid counts", error);
+	return RH_OK;
+}
+
+/* Takes the key out of the header and checks the signature with it. */
+static int read_signature(const json_t *json, const struct tar_member *header_member,
+    const struct tar_member *signature_member, struct backup_header *header, rh_error *error)
+{
+	const json_t *key = json_object_get(json_object_get(json, "computer"), "key");
+	char signature[SIGNATURE_MAX + 1];
+
+	if (!json_is_object(key))
+		return corrupt("no key of the computer", error);
+	if (signature_member->bytes == NULL || signature_member->size > SIGNATURE_MAX ||
+	    memchr(signature_member->bytes, '\0', signature_member->size) != NULL)
+		return corrupt("no signature", error);
+	memcpy(signature, signature_member->bytes, signature_member->size);
+	signature[signature_member->size] = '\0';
+
+	header->computer_key = json_dumps(key, JSON_COMPACT);
+	if (header->computer_key == NULL)
+		return error_memory(error);
+	return es256_verify_detached(
+	    header->computer_key, signature, header_member->bytes, header_member->size, error);
+}
+
+/* Finds the two members; neither may be there twice. */
+static int find_members(const void *tar, size_t size, struct tar_member *header,
+    struct tar_member *signature, rh_error *error)
+{
+	struct tar_cursor cursor = {tar, size, 0};
+	struct tar_member member;
+	bool end = false;
+
+	for (;;) {
+		struct tar_member *target = NULL;
+		int code = tar_next(&cursor, &member, &end, error);
+
+		if (code != RH_OK || end)
+			return code;
+		if (strcmp(member.path, HEADER_MEMBER) == 0)
+			target = header;
+		else if (strcmp(member.path, SIGNATURE_MEMBER) == 0)
+			target = signature;
+		if (target == NULL)
+			continue;
+		if (target->bytes != NULL)
+			return corrupt("there twice", error);
+		*target = member;
+	}
+}
+
+int backup_header_read(const void *tar, size_t size, struct backup_header *ret, rh_error *error)
+{
+	struct tar_member header_member = {.bytes = NULL}, signature_member = {.bytes = NULL};
+	struct backup_header header = {0};
+	json_error_t why;
+	json_t *json;
+	int code;
+
+	code = find_members(tar, size, &header_member, &signature_member, error);
+	if (code != RH_OK)
+		return code;
+	if (header_member.bytes == NULL || header_member.size > HEADER_MAX)
+		return corrupt("not there, or too large", error);
+	json = json_loadb((const char *)header_member.bytes, header_member.size,
+	    JSON_REJECT_DUPLICATES, &why);
+	if (json == NULL && json_error_code(&why) == json_error_out_of_memory)
+		return error_memory(error);
+	if (json == NULL)
+		return corrupt("not JSON", error);
+	code = read_members(json, &header, error);
+	if (code == RH_OK)
+		code = read_signature(json, &header_member, &signature_member, &header, error);
+	json_decref(json);
+	if (code != RH_OK) {
+		backup_header_free(&header);
+		return code;
+	}
+	*ret = header;
+	return RH_OK;
+}

@@ -1,0 +1,287 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "backup/internal.h"
+
+/* Bytes that are collected before they are written, and that are read back at a time. */
+#define BLOCK_SIZE ((size_t)1 << 20)
+
+struct backup_writer {
+	struct backup_directory *directory; /* not ours */
+	char file[BACKUP_NAME_SIZE];
+	char part[PART_NAME_SIZE];
+	char display[DISPLAY_SIZE]; /* of the part, for messages */
+	int fd;
+	bool created;
+	bool finished;
+	bool committed;
+	struct age_writer *age;
+	ZSTD_CCtx *compressor;
+	struct digest *digest; /* of the age file */
+	uint8_t *block;
+	size_t block_used;
+	uint64_t flushed;
+};
+
+/* ---- Towards the medium ---- */
+
+static int flush_block(struct backup_writer *writer, rh_error *error)
+{
+	int code;
+
+	if (writer->block_used == 0)
+		return RH_OK;
+	code = digest_update(writer->digest, writer->block, writer->block_used, error);
+	if (code == RH_OK)
+		code = file_write(
+		    writer->fd, writer->block, writer->block_used, writer->display, error);
+	if (code != RH_OK)
+		return code;
+	/* The medium starts on it now, so that the flush at the end is short. */
+	sync_file_range(writer->fd, (off_t)writer->flushed, (off_t)writer->block_used,
+	    SYNC_FILE_RANGE_WRITE);
+	writer->flushed += writer->block_used;
+	writer->block_used = 0;
+	return RH_OK;
+}
+
+static int sink_block(void *context, const void *bytes, size_t size, rh_error *error)
+{
+	struct backup_writer *writer = context;
+	const uint8_t *p = bytes;
+
+	while (size > 0) {
+		size_t room = BLOCK_SIZE - writer->block_used;
+		size_t part = size < room ? size : room;
+
+		memcpy(writer->block + writer->block_used, p, part);
+		writer->block_used += part;
+		p += part;
+		size -= part;
+		if (writer->block_used == BLOCK_SIZE) {
+			int code = flush_block(writer, error);
+
+			if (code != RH_OK)
+				return code;
+		}
+	}
+	return RH_OK;
+}
+
+uint64_t backup_writer_bytes(const struct backup_writer *writer)
+{
+	return writer->flushed + writer->block_used;
+}
+
+/* ---- Starting ---- */
+
+/* A time after that of every generation here: the newest name is the newest backup. */
+static int choose_name(
+    struct backup_writer *writer, struct backup_header *header, rh_error *error)
+{
+	int64_t now = clock_now(), latest;
+	uint8_t id[(BACKUP_ID_SIZE - 1) / 2];
+	int code = backup_directory_latest(writer->directory, &latest, error);
+
+	if (code == RH_OK)
+		code = random_bytes(id, sizeof id, error);
+	if (code != RH_OK)
+		return code;
+	if (now < 0)
+		now = 0;
+	header->created = latest >= now ? latest + 1 : now;
+	text_hex(header->id, id, sizeof id);
+	if (!generation_name(writer->file, header->created, header->id))
+		return error_set(error, RH_E_ARGUMENT,
+		    "a backup in %s is dated to the end of time; remove it",
+		    writer->directory->path);
+	snprintf(writer->part, sizeof writer->part, "%s%s", writer->file, PART_SUFFIX);
+	backup_directory_display(writer->display, writer->directory, writer->part);
+	return RH_OK;
+}
+
+static int create_part(struct backup_writer *writer, rh_error *error)
+{
+	writer->fd = openat(writer->directory->fd, writer->part,
+	    O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (writer->fd < 0)
+		return error_errno(
+		    error, RH_E_WRITE, errno, "cannot create %s", writer->display);
+	writer->created = true;
+	return RH_OK;
+}
+
+/* The first frame. */
+static int write_header(struct backup_writer *writer, struct backup_header *header,
+    const uint8_t *signing_key, rh_error *error)
+{
+	struct buffer tar = {0}, frame = {0};
+	int code;
+
+	header->format_version = BACKUP_FORMAT_VERSION;
+	if (header->generator[0] == '\0')
+		snprintf(
+		    header->generator, sizeof header->generator, "rehost %s", REHOST_VERSION);
+	code = backup_header_write(header, signing_key, &tar, error);
+	if (code == RH_OK)
+		code = zframe_pack(writer->compressor, tar.data, tar.size, &frame, error);
+	if (code == RH_OK)
+		code = backup_writer_append(writer, &frame, error);
+	buffer_free(&tar);
+	buffer_free(&frame);
+	return code;
+}
+
+int backup_writer_new(struct backup_directory *directory, struct backup_header *header,
+    const uint8_t *signing_key, const struct age_recipient *recipients, size_t count,
+    struct backup_writer **ret, rh_error *error)
+{
+	struct backup_writer *writer;
+	int code;
+
+	if (!directory->writing || count == 0)
+		return error_set(error, RH_E_ARGUMENT, "nothing to write a backup with");
+	writer = calloc(1, sizeof *writer);
+	if (writer == NULL)
+		return error_memory(error);
+	writer->directory = directory;
+	writer->fd = -1;
+	writer->block = malloc(BLOCK_SIZE);
+	code = writer->block == NULL ? error_memory(error) : digest_new(&writer->digest, error);
+	if (code == RH_OK)
+		code = zframe_compressor(&writer->compressor, error);
+	if (code == RH_OK)
+		code = choose_name(writer, header, error);
+	if (code == RH_OK)
+		code = create_part(writer, error);
+	if (code == RH_OK)
+		code = age_writer_new(
+		    recipients, count, NULL, 0, sink_block, writer, &writer->age, error);
+	if (code == RH_OK)
+		code = write_header(writer, header, signing_key, error);
+	if (code != RH_OK) {
+		backup_writer_free(writer);
+		return code;
+	}
+	*ret = writer;
+	return RH_OK;
+}
+
+int backup_writer_append(
+    struct backup_writer *writer, const struct buffer *frame, rh_error *error)
+{
+	return age_writer_write(writer->age, frame->data, frame->size, error);
+}
+
+/* ---- Ending ---- */
+
+/* The frame that ends the archive. */
+static int write_end(struct backup_writer *writer, rh_error *error)
+{
+	static const uint8_t zeros[TAR_END_SIZE];
+	struct buffer frame = {0};
+	int code = zframe_pack(writer->compressor, zeros, sizeof zeros, &frame, error);
+
+	if (code == RH_OK)
+		code = backup_writer_append(writer, &frame, error);
+	buffer_free(&frame);
+	if (code == RH_OK)
+		code = age_writer_finish(writer->age, error);
+	if (code == RH_OK)
+		code = flush_block(writer, error);
+	return code;
+}
+
+/* Reads the file from the medium and compares its size and digest with what was written. */
+static int read_back(struct backup_writer *writer, const uint8_t expected[DIGEST_SIZE],
+    int (*stop)(void *context), void *context, rh_error *error)
+{
+	uint8_t found[DIGEST_SIZE];
+	uint64_t offset = 0;
+	size_t got;
+	int code;
+
+	/* What the page cache holds proves nothing. */
+	posix_fadvise(writer->fd, 0, 0, POSIX_FADV_DONTNEED);
+	posix_fadvise(writer->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+	do {
+		if (stop != NULL && stop(context) != 0)
+			return error_set(error, RH_E_CANCELED, "stopped on request");
+		code = file_read_at(writer->fd, offset, writer->block, BLOCK_SIZE, &got,
+		    writer->display, error);
+		if (code == RH_OK)
+			code = digest_update(writer->digest, writer->block, got, error);
+		if (code != RH_OK)
+			return code;
+		offset += got;
+	} while (got == BLOCK_SIZE && offset <= writer->flushed);
+	code = digest_finish(writer->digest, found, error);
+	if (code != RH_OK)
+		return code;
+	if (offset != writer->flushed || !bytes_equal(found, expected, DIGEST_SIZE))
+		return error_set(error, RH_E_READ_BACK,
+		    "%s reads back otherwise than it was written", writer->display);
+	return RH_OK;
+}
+
+int backup_writer_finish(
+    struct backup_writer *writer, int (*stop)(void *context), void *context, rh_error *error)
+{
+	uint8_t written[DIGEST_SIZE];
+	int code = write_end(writer, error);
+
+	if (code == RH_OK)
+		code = digest_finish(writer->digest, written, error);
+	if (code == RH_OK)
+		code = file_sync(writer->fd, writer->display, error);
+	if (code == RH_OK)
+		code = read_back(writer, written, stop, context, error);
+	if (code == RH_OK)
+		writer->finished = true;
+	return code;
+}
+
+int backup_writer_commit(struct backup_writer *writer, rh_error *error)
+{
+	struct backup_directory *directory = writer->directory;
+	struct stat status;
+	int code;
+
+	if (!writer->finished || writer->committed)
+		return error_set(error, RH_E_ARGUMENT, "no finished backup to commit");
+	code = howto_write(directory, error);
+	if (code != RH_OK)
+		return code;
+	if (fstatat(directory->fd, writer->file, &status, AT_SYMLINK_NOFOLLOW) == 0)
+		return error_set(
+		    error, RH_E_WRITE, "%s: its final name is taken", writer->display);
+	if (renameat(directory->fd, writer->part, directory->fd, writer->file) != 0)
+		return error_errno(
+		    error, RH_E_WRITE, errno, "cannot put %s into place", writer->display);
+	writer->committed = true;
+	memcpy(directory->committed, writer->file, sizeof directory->committed);
+	return file_sync_directory(directory->fd, directory->path, error);
+}
+
+void backup_writer_free(struct backup_writer *writer)
+{
+	if (writer == NULL)
+		return;
+	if (writer->fd >= 0)
+		close(writer->fd);
+	if (writer->created && !writer->committed)
+		unlinkat(writer->directory->fd, writer->part, 0);
+	age_writer_free(writer->age);
+	ZSTD_freeCCtx(writer->compressor);
+	digest_free(writer->digest);
+	free(writer->block);
+	free(writer);
+}
