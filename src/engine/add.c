@@ -23,10 +23,15 @@ struct entry {
 	rh_error *why; /* owned; NULL if code is RH_OK */
 };
 
-struct batch {
+/* Documents as the source gave them. */
+struct input {
 	struct buffer bytes;
 	struct entry entries[BATCH_DOCUMENTS];
 	size_t count;
+};
+
+struct batch {
+	struct input *input;
 	struct store_row *rows; /* of all entries, in order */
 	size_t row_count;
 	size_t row_capacity;
@@ -40,21 +45,29 @@ struct run {
 	struct report *report;
 	rh_summary *summary;
 	int64_t added;
-	struct batch *first; /* read ahead, for the dictionary */
+	struct input *first; /* read ahead, for the dictionary */
 	bool ended; /* the source has nothing left */
 };
 
 /* ---- Batches ---- */
 
-static void batch_clear(struct batch *batch)
+static void input_clear(struct input *input)
 {
-	for (size_t i = 0; i < batch->count; i++) {
-		free(batch->entries[i].name);
-		free(batch->entries[i].why);
+	for (size_t i = 0; i < input->count; i++) {
+		free(input->entries[i].name);
+		free(input->entries[i].why);
 	}
-	batch->count = 0;
-	batch->row_count = 0;
-	buffer_clear(&batch->bytes);
+	input->count = 0;
+	buffer_clear(&input->bytes);
+}
+
+static void input_free(struct input *input)
+{
+	if (input == NULL)
+		return;
+	input_clear(input);
+	buffer_free(&input->bytes);
+	free(input);
 }
 
 static void batch_free(void *context, void *pointer)
@@ -62,13 +75,10 @@ static void batch_free(void *context, void *pointer)
 	struct batch *batch = pointer;
 
 	(void)context;
-	if (batch == NULL)
-		return;
-	batch_clear(batch);
 	for (size_t i = 0; i < batch->row_capacity; i++)
 		store_row_free(&batch->rows[i]);
 	free(batch->rows);
-	buffer_free(&batch->bytes);
+	input_free(batch->input);
 	store_sealer_free(batch->sealer);
 	free(batch);
 }
@@ -80,7 +90,9 @@ static void *batch_new(void *context)
 
 	if (batch == NULL)
 		return NULL;
-	if (store_sealer_new(run->store->store, &batch->sealer, NULL) != RH_OK) {
+	batch->input = calloc(1, sizeof *batch->input);
+	if (batch->input == NULL ||
+	    store_sealer_new(run->store->store, &batch->sealer, NULL) != RH_OK) {
 		batch_free(context, batch);
 		return NULL;
 	}
@@ -88,17 +100,17 @@ static void *batch_new(void *context)
 }
 
 /* Copies the document: the source may use its memory again. */
-static int batch_take(struct batch *batch, const rh_document *document, rh_error *error)
+static int input_take(struct input *input, const rh_document *document, rh_error *error)
 {
 	const char *name = document->name != NULL ? document->name : "a licence";
-	struct entry *entry = &batch->entries[batch->count];
+	struct entry *entry = &input->entries[input->count];
 	int code = RH_OK;
 
-	*entry = (struct entry){.offset = batch->bytes.size, .size = document->size};
+	*entry = (struct entry){.offset = input->bytes.size, .size = document->size};
 	if (document->size > RH_LICENSE_MAX)
 		entry->size = RH_LICENSE_MAX + 1;
 	else
-		code = buffer_append(&batch->bytes, document->data, document->size, error);
+		code = buffer_append(&input->bytes, document->data, document->size, error);
 	if (code != RH_OK)
 		return code;
 	if (document->format != NULL)
@@ -107,15 +119,15 @@ static int batch_take(struct batch *batch, const rh_document *document, rh_error
 	entry->name = strdup(name);
 	if (entry->name == NULL)
 		return error_memory(error);
-	batch->count++;
+	input->count++;
 	return RH_OK;
 }
 
-static int batch_fill(struct run *run, struct batch *batch, rh_error *error)
+static int input_fill(struct run *run, struct input *input, rh_error *error)
 {
-	batch_clear(batch);
+	input_clear(input);
 	while (
-	    !run->ended && batch->count < BATCH_DOCUMENTS && batch->bytes.size < BATCH_BYTES) {
+	    !run->ended && input->count < BATCH_DOCUMENTS && input->bytes.size < BATCH_BYTES) {
 		rh_document document = {0};
 		int got = run->source(run->context, &document, error);
 		int code = RH_OK;
@@ -125,7 +137,7 @@ static int batch_fill(struct run *run, struct batch *batch, rh_error *error)
 		if (got == 0)
 			run->ended = true;
 		else
-			code = batch_take(batch, &document, error);
+			code = input_take(input, &document, error);
 		if (code != RH_OK)
 			return code;
 	}
@@ -140,20 +152,15 @@ static int produce(void *context, void *pointer, bool *ret_end, rh_error *error)
 	struct batch *batch = pointer;
 	int code = RH_OK;
 
+	batch->row_count = 0;
 	if (run->first != NULL) {
-		struct store_sealer *sealer = batch->sealer;
-		struct batch spare = *batch;
-
-		*batch = *run->first;
-		*run->first = spare;
-		run->first->sealer = NULL;
-		batch->sealer = sealer;
-		batch_free(context, run->first);
+		input_free(batch->input);
+		batch->input = run->first;
 		run->first = NULL;
 	} else {
-		code = batch_fill(run, batch, error);
+		code = input_fill(run, batch->input, error);
 	}
-	*ret_end = batch->count == 0;
+	*ret_end = batch->input->count == 0;
 	return code;
 }
 
@@ -220,7 +227,7 @@ static int take_license(void *context, const struct license *license, rh_error *
 static int read_entry(
     struct run *run, struct batch *batch, struct entry *entry, rh_error *error)
 {
-	struct license_document document = {.data = batch->bytes.data + entry->offset,
+	struct license_document document = {.data = batch->input->bytes.data + entry->offset,
 	    .size = entry->size,
 	    .name = entry->name,
 	    .format = entry->format[0] != '\0' ? entry->format : NULL};
@@ -256,8 +263,8 @@ static int transform(void *context, void *pointer, rh_error *error)
 	struct batch *batch = pointer;
 	int code = RH_OK;
 
-	for (size_t i = 0; i < batch->count && code == RH_OK; i++)
-		code = read_entry(context, batch, &batch->entries[i], error);
+	for (size_t i = 0; i < batch->input->count && code == RH_OK; i++)
+		code = read_entry(context, batch, &batch->input->entries[i], error);
 	return code;
 }
 
@@ -293,7 +300,7 @@ static int settle(struct run *run, struct batch *batch, struct store_row *row,
     const struct store_here *here, const struct entry *entry, rh_error *error)
 {
 	struct license_document document = {
-	    .data = batch->bytes.data + entry->offset, .size = entry->size};
+	    .data = batch->input->bytes.data + entry->offset, .size = entry->size};
 	int64_t issued = row->facts.issued;
 
 	if (issued == LICENSE_TIME_NONE || here->issued == LICENSE_TIME_NONE ||
@@ -343,8 +350,8 @@ static int insert_batch(struct run *run, struct batch *batch, rh_error *error)
 	struct store_row *row = batch->rows;
 	int code = RH_OK;
 
-	for (size_t i = 0; i < batch->count && code == RH_OK; i++) {
-		struct entry *entry = &batch->entries[i];
+	for (size_t i = 0; i < batch->input->count && code == RH_OK; i++) {
+		struct entry *entry = &batch->input->entries[i];
 
 		if (entry->code != RH_OK) {
 			run->summary->licenses++;
@@ -398,7 +405,7 @@ static int learn(struct run *run, rh_error *error)
 		free(samples);
 		return error_memory(error);
 	}
-	code = batch_fill(run, run->first, error);
+	code = input_fill(run, run->first, error);
 	for (size_t i = 0; i < run->first->count; i++) {
 		const struct entry *entry = &run->first->entries[i];
 
@@ -439,7 +446,7 @@ int rh_add(rh_store *store, rh_document_source source, void *context,
 		code = learn(&run, error);
 		if (code == RH_OK)
 			code = pipeline_run(&pipeline, error);
-		batch_free(NULL, run.first);
+		input_free(run.first);
 	}
 	if (summary != NULL)
 		*summary = counts;
