@@ -1,0 +1,100 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "crypto/crypto.h"
+#include "license/reader.h"
+#include "license/license.h"
+
+#define COMPONENT_MAX 60
+
+const struct license_reader *const license_readers[] = {
+    &wmdrm_reader,
+    &lcp_reader,
+    &opaque_reader,
+    NULL,
+};
+
+static const struct license_reader *reader_by_name(const char *name)
+{
+	for (size_t i = 0; license_readers[i] != NULL; i++)
+		if (strcmp(license_readers[i]->name, name) == 0)
+			return license_readers[i];
+	return NULL;
+}
+
+static const struct license_reader *reader_by_content(const struct license_document *document)
+{
+	for (size_t i = 0; license_readers[i] != NULL; i++)
+		if (license_readers[i]->detect != NULL && license_readers[i]->detect(document))
+			return license_readers[i];
+	return NULL;
+}
+
+int license_read(
+    const struct license_document *document, license_sink sink, void *context, rh_error *error)
+{
+	const struct license_reader *reader;
+
+	if (document->size > LICENSE_MAX)
+		return reader_fail(document, error, RH_E_LICENSE_TOO_BIG,
+		    "a licence of %zu bytes; the limit is %d", document->size, LICENSE_MAX);
+	if (document->size == 0)
+		return reader_fail(
+		    document, error, RH_E_LICENSE_INVALID, "the licence is empty");
+	if (document->format != NULL) {
+		reader = reader_by_name(document->format);
+		if (reader == NULL)
+			return reader_fail(document, error, RH_E_LICENSE_FORMAT,
+			    "no reader of licences is called \"%.32s\"", document->format);
+	} else {
+		reader = reader_by_content(document);
+		if (reader == NULL)
+			return reader_fail(document, error, RH_E_LICENSE_FORMAT,
+			    "no known licence format (--format opaque keeps any file as it "
+			    "is)");
+	}
+	return reader->read(document, sink, context, error);
+}
+
+enum license_class license_class(const struct license *license)
+{
+	if (license->backup != LICENSE_YES)
+		return LICENSE_RESTRICTED;
+	return license->service[0] != '\0' ? LICENSE_MANAGED : LICENSE_OWNED;
+}
+
+static bool component_plain(char c, bool first)
+{
+	if (c == '.')
+		return !first;
+	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+	       c == '_' || c == '-';
+}
+
+int license_path_component(char text[LICENSE_COMPONENT_SIZE], const char *id, rh_error *error)
+{
+	char escaped[COMPONENT_MAX + 4];
+	uint8_t digest[DIGEST_SIZE];
+	size_t length = 0;
+	int code;
+
+	for (size_t i = 0; id[i] != '\0' && length <= COMPONENT_MAX; i++) {
+		if (component_plain(id[i], i == 0))
+			escaped[length++] = id[i];
+		else
+			length += (size_t)snprintf(
+			    escaped + length, 4, "%%%02X", (unsigned)(unsigned char)id[i]);
+	}
+	if (length > 0 && length <= COMPONENT_MAX) {
+		memcpy(text, escaped, length);
+		text[length] = '\0';
+		return RH_OK;
+	}
+	code = sha256(digest, id, strlen(id), error);
+	if (code != RH_OK)
+		return code;
+	memcpy(text, "sha256-", 7);
+	text_hex(text + 7, digest, 24);
+	return RH_OK;
+}

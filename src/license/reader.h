@@ -1,0 +1,46 @@
+#ifndef LICENSE_READER_H
+#define LICENSE_READER_H
+
+#include "license/license.h"
+
+/* What the readers share.  Private to this room. */
+
+extern const struct license_reader wmdrm_reader;
+extern const struct license_reader lcp_reader;
+extern const struct license_reader opaque_reader;
+
+/* Sets ${error} to a sentence that begins with the document's name; returns ${code}. */
+int reader_fail(const struct license_document *document, rh_error *error, int code,
+    const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* An empty record: no text, no times, backup not allowed. */
+void reader_record(struct license *license, const struct license_reader *reader);
+
+/* The document's name without directories; "" if it has none. */
+const char *reader_base_name(const struct license_document *document);
+
+/* "sha256-" and half of the document's digest in hex, for formats without an id. */
+#define READER_DIGEST_ID_SIZE (7 + 32 + 1)
+int reader_digest_id(
+    const struct license_document *document, char id[READER_DIGEST_ID_SIZE], rh_error *error);
+
+/*
+ * The canonical form of an identifier of Windows Media DRM in ${target}.  GUID
+ * text with or without braces, and base64 of 16 bytes (a GUID in memory order),
+ * become lower-case GUID text; other text stays.  false if it is empty, does
+ * not fit, holds white space or control characters or bytes that are not UTF-8,
+ * or looks like base64 of 16 bytes and is not.
+ */
+bool reader_identifier(char *target, size_t capacity, const char *text, size_t size);
+
+/* Copies text that must not be cut short; false if it is empty, does not fit, or is not clean.
+ */
+bool reader_exact_text(char *target, size_t capacity, const char *text, size_t size);
+
+/* Whether both are the same, small and capital letters of ASCII alike. */
+bool reader_same_name(const char *a, const char *b);
+
+/* The text without XML's white space at its ends. */
+void reader_trim(const char **text, size_t *size);
+
+#endif
