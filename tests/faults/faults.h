@@ -1,0 +1,39 @@
+#ifndef FAULTS_FAULTS_H
+#define FAULTS_FAULTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "rehost/rehost.h"
+
+/* What one run of a scenario came to. */
+struct outcome {
+	int code; /* enum rh_code, or an HRESULT: RH_OK is S_OK */
+	bool is_hresult;
+	rh_error error;
+	unsigned calls; /* that must end in one END event each */
+	unsigned ends; /* END events */
+	unsigned late; /* events after END */
+	int end_code; /* of the last END */
+};
+
+/* A small piece of work in a folder that scenario_prepare made. */
+struct scenario {
+	const char *name;
+	bool always_threads; /* cannot run on one thread */
+	void (*run)(const char *place, struct outcome *outcome);
+	/*
+	 * Whether nothing is lost: what was there before is there, or, if ${done}, what the
+	 * run makes of it.  Says in ${why} what is missing.
+	 */
+	bool (*holds)(const char *place, bool done, char *why, size_t size);
+};
+
+/* Ends with a NULL name. */
+extern const struct scenario scenarios[];
+
+/* Makes the folder that every run starts with, and tells the owner's recovery key. */
+bool scenario_prepare(const char *place, char *recovery_key, size_t size);
+void scenario_recovery_key(const char *recovery_key);
+
+#endif
