@@ -10,7 +10,7 @@
  * id by a keyed hash; everything else is derived from it.  See README.md.
  */
 #define COMPUTER_KEY_FILE "computer.key"
-#define COMPUTER_ID_SIZE 33            /* 32 hex digits and NUL */
+#define COMPUTER_ID_SIZE 33 /* 32 hex digits and NUL */
 
 struct computer;
 
@@ -22,8 +22,8 @@ struct computer;
  * RH_E_STORE_DAMAGED if the file is no computer key, RH_E_STORE_NEWER,
  * RH_E_STORE_MISSING if absent, RH_E_COMPUTER_ID.
  */
-int computer_open(int directory, const char *path, bool create,
-    struct computer **ret, rh_error *error);
+int computer_open(
+    int directory, const char *path, bool create, struct computer **ret, rh_error *error);
 /* Wipes and frees; NULL is fine. */
 void computer_close(struct computer *computer);
 

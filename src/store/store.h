@@ -8,6 +8,10 @@
  * The licence store: DIRECTORY/licenses.db.  See SCHEMA.md.  One process writes,
  * many read; contention waits STORE_BUSY_MS, then RH_E_STORE_BUSY.  A handle
  * is used by one thread at a time (sealing and opening rows excepted).
+ *
+ * Besides the codes named at each function: RH_E_STORE_DAMAGED, RH_E_STORE_READ,
+ * RH_E_STORE_BUSY, RH_E_MEMORY; and of those that write RH_E_STORE_WRITE, RH_E_FULL,
+ * RH_E_ACCESS.
  */
 #define STORE_FILE "licenses.db"
 #define STORE_BUSY_MS 5000
@@ -29,19 +33,24 @@ void store_close(struct store *store);
 
 /*
  * A licence as it lies in the store.  The facts stand in clear beside sealed
- * parts and are their associated data: an edited fact does not open.
+ * parts and are their associated data: an edited fact does not open.  All zero is
+ * an empty row.  In a row that was read, facts.format and facts.reason belong to
+ * the store handle.
  */
 struct store_row {
-	int64_t number;            /* rowid: order of adding; 0 until inserted */
+	int64_t number; /* rowid: order of adding; 0 until inserted */
 	struct license facts;
 	int64_t added;
-	uint64_t bytes;            /* of the document */
+	uint64_t bytes; /* of the document */
 	uint8_t digest[DIGEST_SIZE]; /* SHA-256 of the document */
-	int64_t state_version;     /* counts changes of the state, from 0 */
-	int64_t dictionary;        /* compression dictionary, 0: none */
-	struct buffer document;    /* sealed */
-	struct buffer secret;      /* sealed; empty: none */
-	struct buffer state;       /* sealed; empty: none */
+	int64_t state_version; /* counts changes of the state, from 0 */
+	int64_t dictionary; /* compression dictionary, 0: none */
+	bool has_secret; /* also known where the parts were left alone */
+	bool has_state;
+	uint8_t seal[SEAL_OVERHEAD]; /* over everything above; made by inserting */
+	struct buffer document; /* sealed */
+	struct buffer secret; /* sealed; empty: none */
+	struct buffer state; /* sealed; empty: none */
 };
 void store_row_free(struct store_row *row);
 
@@ -56,7 +65,7 @@ void store_sealer_free(struct store_sealer *sealer);
 /* What is inside a row; buffers are reused from call to call. */
 struct store_content {
 	struct buffer document;
-	struct buffer secret;      /* wipe with buffer_free_secret */
+	struct buffer secret; /* wipe with buffer_free_secret */
 	struct license_state state;
 };
 void store_content_free(struct store_content *content);
@@ -65,11 +74,19 @@ void store_content_free(struct store_content *content);
  * Fills the sealed parts, digest, bytes and dictionary of ${row} from its facts and the
  * content.  ${row->added} and ${row->state_version} are the caller's.
  */
-int store_seal(struct store_sealer *sealer, struct store_row *row,
-    const void *document, size_t size, const void *secret, size_t secret_size,
-    const struct license_state *state, rh_error *error);
+int store_seal(struct store_sealer *sealer, struct store_row *row, const void *document,
+    size_t size, const void *secret, size_t secret_size, const struct license_state *state,
+    rh_error *error);
 
-/* Opens and checks everything, the digest included.  RH_E_STORE_DAMAGED names the licence. */
+/*
+ * Whether the facts, the number among them, are those that were inserted; the
+ * sealed parts are not looked at.  RH_E_STORE_DAMAGED names the licence.
+ */
+int store_check_facts(
+    struct store_sealer *sealer, const struct store_row *row, rh_error *error);
+
+/* Opens and checks everything, facts and digest included.  RH_E_STORE_DAMAGED names the
+ * licence. */
 int store_open_row(struct store_sealer *sealer, const struct store_row *row,
     struct store_content *ret, rh_error *error);
 
@@ -79,7 +96,7 @@ struct store_totals {
 	uint64_t licenses;
 	uint64_t restricted;
 	uint64_t managed;
-	uint64_t bytes;            /* of owned and managed documents */
+	uint64_t bytes; /* of owned and managed documents */
 };
 
 /* A read transaction: everything up to store_read_end is of one moment. */
@@ -88,22 +105,35 @@ void store_read_end(struct store *store);
 
 int store_totals(struct store *store, struct store_totals *ret, rh_error *error);
 
-/* Walks the rows in order.  ${facts_only} leaves the sealed parts alone. */
+/*
+ * Walks the rows in order, within one moment of the store.  ${facts_only} leaves
+ * the sealed parts alone.  Rows come unchecked: store_open_row or
+ * store_check_facts, on any thread, tells whether they are true.
+ * While a cursor is open no write transaction can begin.
+ */
 struct store_cursor;
-int store_cursor_new(struct store *store, bool facts_only, struct store_cursor **ret, rh_error *error);
+int store_cursor_new(
+    struct store *store, bool facts_only, struct store_cursor **ret, rh_error *error);
 /* Fills ${row} (buffers reused); false in ${*ret_row} at the end. */
-int store_cursor_next(struct store_cursor *cursor, struct store_row *row, bool *ret_row, rh_error *error);
+int store_cursor_next(
+    struct store_cursor *cursor, struct store_row *row, bool *ret_row, rh_error *error);
 void store_cursor_free(struct store_cursor *cursor);
 
-/* One row by exact id; RH_E_LICENSE_UNKNOWN. */
+/* One row by exact id, facts checked; RH_E_LICENSE_UNKNOWN. */
 int store_get(struct store *store, const char *id, struct store_row *row, rh_error *error);
 
-/* The full id of the only licence whose id starts with ${prefix}. */
+/*
+ * The full id of the only licence whose id is or starts with ${prefix}.
+ * RH_E_LICENSE_UNKNOWN; RH_E_ARGUMENT if there are several.
+ */
 int store_find(struct store *store, const char *prefix, char *id, size_t size, rh_error *error);
 
 /* ---- Writing ---- */
 
-/* A write transaction; store_rollback after a failure or to give up. */
+/*
+ * A write transaction; store_rollback after a failure or to give up, harmless if
+ * there is none.  Each function below makes a transaction of its own outside one.
+ */
 int store_begin(struct store *store, rh_error *error);
 int store_commit(struct store *store, rh_error *error);
 void store_rollback(struct store *store);
@@ -119,27 +149,35 @@ struct store_here {
 	int64_t issued;
 	bool has_state;
 };
-int store_insert(struct store *store, struct store_row *row, struct store_here *ret_here, rh_error *error);
+int store_insert(
+    struct store *store, struct store_row *row, struct store_here *ret_here, rh_error *error);
 
-/* Puts a sealed row in the place of row ${number}. */
+/* Puts a sealed row in the place of row ${number}; RH_E_LICENSE_UNKNOWN, RH_E_LICENSE_CONFLICT.
+ */
 int store_replace(struct store *store, int64_t number, struct store_row *row, rh_error *error);
 
+/* RH_E_LICENSE_UNKNOWN.  A damaged row can be removed, too. */
 int store_remove(struct store *store, const char *id, rh_error *error);
 
 /*
  * Gives the store a compression dictionary made of ${samples}, if it has none
- * and they are enough to be worth it.  Within a write transaction or outside one.
+ * and they are enough to be worth it.  Every sealer seals with it from then on.
  */
-int store_learn(struct store *store, const struct license_document *samples, size_t count, rh_error *error);
+int store_learn(
+    struct store *store, const struct license_document *samples, size_t count, rh_error *error);
 
 /* ---- Secrets of the store itself: sealed values by name ---- */
 
 /* ${ret} gets the value; empty if there is none.  Names: see SCHEMA.md. */
 int store_value_get(struct store *store, const char *name, struct buffer *ret, rh_error *error);
 /* ${size} 0 removes it.  One durable transaction of its own, unless within one. */
-int store_value_set(struct store *store, const char *name, const void *value, size_t size, rh_error *error);
+int store_value_set(
+    struct store *store, const char *name, const void *value, size_t size, rh_error *error);
 
-/* SQLite's own integrity check of every page, and of every sealed value. */
+/*
+ * SQLite's own integrity check of every page; every fact, value and dictionary;
+ * and that none of them is missing.  Documents are for store_open_row.
+ */
 int store_check_pages(struct store *store, rh_error *error);
 
 #endif

@@ -1,0 +1,579 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/internal.h"
+
+#define KEPT_TEXT_MAX 255 /* bytes of a format or reason */
+
+struct store_sealer {
+	struct store *store;
+	struct sealer *parts;
+	struct sealer *rows;
+	ZSTD_CCtx *compress;
+	ZSTD_DCtx *decompress;
+	struct buffer scratch; /* the compressed document */
+	struct associated associated;
+};
+
+/* ---- Associated data ---- */
+
+void associated_bytes(struct associated *a, const void *bytes, size_t size)
+{
+	if (size > sizeof a->data - a->size) {
+		a->overflow = true;
+		return;
+	}
+	if (size > 0)
+		memcpy(a->data + a->size, bytes, size);
+	a->size += size;
+}
+
+void associated_start(
+    struct associated *a, enum sealed_kind kind, const uint8_t store_id[STORE_ID_SIZE])
+{
+	uint8_t byte = (uint8_t)kind;
+
+	a->size = 0;
+	a->overflow = false;
+	associated_bytes(a, &byte, 1);
+	associated_bytes(a, store_id, STORE_ID_SIZE);
+}
+
+void associated_text(struct associated *a, const char *text)
+{
+	size_t size = strlen(text);
+	uint8_t length[4];
+
+	put_u32be(length, (uint32_t)size);
+	associated_bytes(a, length, sizeof length);
+	associated_bytes(a, text, size);
+}
+
+void associated_number(struct associated *a, int64_t number)
+{
+	uint8_t bytes[8];
+
+	put_u64be(bytes, (uint64_t)number);
+	associated_bytes(a, bytes, sizeof bytes);
+}
+
+/*
+ * What the parts are bound to: everything that policy depends on.  The row's
+ * number is not known yet when they are sealed.
+ */
+static void associated_part(struct associated *a, enum sealed_kind kind,
+    const struct store *store, const struct store_row *row)
+{
+	associated_start(a, kind, store->id);
+	associated_text(a, row->facts.id);
+	associated_text(a, row->facts.key_id);
+	associated_text(a, row->facts.service);
+	associated_number(a, (int64_t)row->facts.backup);
+	associated_number(a, row->added);
+	associated_number(a, (int64_t)row->bytes);
+	associated_bytes(a, row->digest, DIGEST_SIZE);
+	associated_number(a, row->state_version);
+	associated_number(a, row->dictionary);
+}
+
+static void associated_row(
+    struct associated *a, const struct store *store, const struct store_row *row)
+{
+	const struct license *facts = &row->facts;
+	char counts[COUNTS_SIZE];
+
+	associated_part(a, SEALED_ROW, store, row);
+	associated_number(a, row->number);
+	associated_text(a, facts->format);
+	associated_text(a, facts->issuer);
+	associated_text(a, facts->title);
+	associated_text(a, facts->reason);
+	associated_number(a, facts->issued);
+	associated_number(a, facts->not_before);
+	associated_number(a, facts->not_after);
+	row_counts_format(counts, facts);
+	associated_text(a, counts);
+	associated_number(a, (row->has_secret ? 1 : 0) | (row->has_state ? 2 : 0));
+}
+
+/* ---- Sealers ---- */
+
+void store_row_free(struct store_row *row)
+{
+	buffer_free(&row->document);
+	buffer_free(&row->secret);
+	buffer_free(&row->state);
+}
+
+void store_content_free(struct store_content *content)
+{
+	buffer_free(&content->document);
+	buffer_free_secret(&content->secret);
+}
+
+int store_sealer_new(struct store *store, struct store_sealer **ret, rh_error *error)
+{
+	struct store_sealer *sealer = calloc(1, sizeof *sealer);
+	int code;
+
+	if (sealer == NULL)
+		return error_memory(error);
+	sealer->store = store;
+	code = sealer_new(store->parts_key, &sealer->parts, error);
+	if (code == RH_OK)
+		code = sealer_new(store->rows_key, &sealer->rows, error);
+	if (code != RH_OK)
+		goto fail;
+	sealer->compress = ZSTD_createCCtx();
+	sealer->decompress = ZSTD_createDCtx();
+	if (sealer->compress == NULL || sealer->decompress == NULL) {
+		code = error_memory(error);
+		goto fail;
+	}
+	*ret = sealer;
+	return RH_OK;
+
+fail:
+	store_sealer_free(sealer);
+	return code;
+}
+
+void store_sealer_free(struct store_sealer *sealer)
+{
+	if (sealer == NULL)
+		return;
+	sealer_free(sealer->parts);
+	sealer_free(sealer->rows);
+	ZSTD_freeCCtx(sealer->compress);
+	ZSTD_freeDCtx(sealer->decompress);
+	buffer_free(&sealer->scratch);
+	free(sealer);
+}
+
+/* ---- Sealing ---- */
+
+static int seal_part(struct store_sealer *sealer, enum sealed_kind kind, const void *bytes,
+    size_t size, struct buffer *ret, rh_error *error)
+{
+	struct associated *a = &sealer->associated;
+	int code;
+
+	buffer_clear(ret);
+	code = buffer_reserve(ret, size + SEAL_OVERHEAD, error);
+	if (code != RH_OK)
+		return code;
+	a->data[0] = (uint8_t)kind;
+	code = sealer_seal(sealer->parts, a->data, a->size, bytes, size, ret->data, error);
+	if (code == RH_OK)
+		ret->size = size + SEAL_OVERHEAD;
+	return code;
+}
+
+static int compress(struct store_sealer *sealer, const struct dictionary *dictionary,
+    const void *document, size_t size, rh_error *error)
+{
+	struct buffer *out = &sealer->scratch;
+	size_t done;
+	int code;
+
+	buffer_clear(out);
+	code = buffer_reserve(out, ZSTD_compressBound(size), error);
+	if (code != RH_OK)
+		return code;
+	if (dictionary != NULL)
+		done = ZSTD_compress_usingCDict(sealer->compress, out->data, out->capacity,
+		    document, size, dictionary->compress);
+	else
+		done = ZSTD_compressCCtx(sealer->compress, out->data, out->capacity, document,
+		    size, STORE_COMPRESSION_LEVEL);
+	if (ZSTD_isError(done))
+		return error_set(error, RH_E_MEMORY, "a licence cannot be compressed: %s",
+		    ZSTD_getErrorName(done));
+	out->size = done;
+	return RH_OK;
+}
+
+static int seal_state(struct store_sealer *sealer, const struct license_state *state,
+    struct buffer *ret, rh_error *error)
+{
+	struct buffer json = {0};
+	int code;
+
+	code = license_state_format(state, &json, error);
+	if (code == RH_OK)
+		code = seal_part(sealer, SEALED_STATE, json.data, json.size, ret, error);
+	buffer_free(&json);
+	return code;
+}
+
+int store_seal(struct store_sealer *sealer, struct store_row *row, const void *document,
+    size_t size, const void *secret, size_t secret_size, const struct license_state *state,
+    rh_error *error)
+{
+	const struct dictionary *dictionary = dictionary_current(sealer->store);
+	int code;
+
+	if (size > LICENSE_MAX || secret_size > LICENSE_MAX)
+		return error_set(error, RH_E_LICENSE_TOO_BIG,
+		    "licence %s has %zu bytes, at most %d are kept", row->facts.id,
+		    size > LICENSE_MAX ? size : secret_size, LICENSE_MAX);
+	buffer_clear(&row->secret);
+	buffer_clear(&row->state);
+	row->bytes = size;
+	row->dictionary = dictionary != NULL ? dictionary->number : 0;
+	row->has_secret = secret_size > 0;
+	row->has_state = state != NULL && !license_state_empty(state);
+	code = sha256(row->digest, document, size, error);
+	if (code == RH_OK)
+		code = compress(sealer, dictionary, document, size, error);
+	if (code != RH_OK)
+		return code;
+
+	associated_part(&sealer->associated, SEALED_DOCUMENT, sealer->store, row);
+	if (sealer->associated.overflow)
+		return error_set(error, RH_E_ARGUMENT, "the facts of licence %s are too long",
+		    row->facts.id);
+	code = seal_part(sealer, SEALED_DOCUMENT, sealer->scratch.data, sealer->scratch.size,
+	    &row->document, error);
+	if (code == RH_OK && row->has_secret)
+		code =
+		    seal_part(sealer, SEALED_SECRET, secret, secret_size, &row->secret, error);
+	if (code == RH_OK && row->has_state)
+		code = seal_state(sealer, state, &row->state, error);
+	return code;
+}
+
+int row_seal(struct store_sealer *sealer, struct store_row *row, rh_error *error)
+{
+	struct associated *a = &sealer->associated;
+
+	associated_row(a, sealer->store, row);
+	if (a->overflow || strlen(row->facts.format) > KEPT_TEXT_MAX ||
+	    strlen(row->facts.reason) > KEPT_TEXT_MAX)
+		return error_set(error, RH_E_ARGUMENT, "the facts of licence %s are too long",
+		    row->facts.id);
+	return sealer_seal(sealer->rows, a->data, a->size, NULL, 0, row->seal, error);
+}
+
+/* ---- Opening ---- */
+
+static int damaged(
+    struct store_sealer *sealer, const struct store_row *row, const char *what, rh_error *error)
+{
+	return error_set(error, RH_E_STORE_DAMAGED,
+	    "licence %s in %s was changed or damaged: %s", row->facts.id, sealer->store->path,
+	    what);
+}
+
+int store_check_facts(struct store_sealer *sealer, const struct store_row *row, rh_error *error)
+{
+	struct associated *a = &sealer->associated;
+	uint8_t nothing[1];
+	int code;
+
+	associated_row(a, sealer->store, row);
+	if (a->overflow)
+		return damaged(sealer, row, "its facts are too long", error);
+	code = sealer_open(
+	    sealer->rows, a->data, a->size, row->seal, SEAL_OVERHEAD, nothing, error);
+	if (code == RH_E_STORE_DAMAGED)
+		return damaged(sealer, row, "its facts are not those that were written", error);
+	return code;
+}
+
+static int open_part(struct store_sealer *sealer, const struct store_row *row,
+    enum sealed_kind kind, const struct buffer *sealed, struct buffer *ret, rh_error *error)
+{
+	struct associated *a = &sealer->associated;
+	int code;
+
+	buffer_clear(ret);
+	if (sealed->size < SEAL_OVERHEAD)
+		return damaged(sealer, row, "a part is missing", error);
+	code = buffer_reserve(ret, sealed->size, error);
+	if (code != RH_OK)
+		return code;
+	a->data[0] = (uint8_t)kind;
+	code = sealer_open(
+	    sealer->parts, a->data, a->size, sealed->data, sealed->size, ret->data, error);
+	if (code == RH_E_STORE_DAMAGED)
+		return damaged(sealer, row, "a sealed part does not open", error);
+	if (code == RH_OK)
+		ret->size = sealed->size - SEAL_OVERHEAD;
+	return code;
+}
+
+/* From the scratch buffer; ${row->bytes} is authenticated. */
+static int decompress(struct store_sealer *sealer, const struct store_row *row,
+    struct buffer *ret, rh_error *error)
+{
+	const struct dictionary *dictionary = NULL;
+	struct buffer *in = &sealer->scratch;
+	size_t done;
+	int code;
+
+	if (row->dictionary != 0) {
+		dictionary = dictionary_find(sealer->store, row->dictionary);
+		if (dictionary == NULL)
+			return damaged(sealer, row, "its dictionary is missing", error);
+	}
+	if (row->bytes > LICENSE_MAX ||
+	    ZSTD_getFrameContentSize(in->data, in->size) != row->bytes)
+		return damaged(sealer, row, "its size is wrong", error);
+	buffer_clear(ret);
+	code = buffer_reserve(ret, (size_t)row->bytes, error);
+	if (code != RH_OK)
+		return code;
+	if (dictionary != NULL)
+		done = ZSTD_decompress_usingDDict(sealer->decompress, ret->data,
+		    (size_t)row->bytes, in->data, in->size, dictionary->decompress);
+	else
+		done = ZSTD_decompressDCtx(
+		    sealer->decompress, ret->data, (size_t)row->bytes, in->data, in->size);
+	if (ZSTD_isError(done) || done != row->bytes)
+		return damaged(sealer, row, "it does not decompress", error);
+	ret->size = done;
+	return RH_OK;
+}
+
+static int open_state(struct store_sealer *sealer, const struct store_row *row,
+    struct license_state *ret, rh_error *error)
+{
+	struct buffer json = {0};
+	int code;
+
+	license_state_init(ret);
+	if (!row->has_state)
+		return row->state.size == 0
+			   ? RH_OK
+			   : damaged(sealer, row, "its state is foreign", error);
+	code = open_part(sealer, row, SEALED_STATE, &row->state, &json, error);
+	if (code == RH_OK)
+		code = license_state_parse(ret, json.data, json.size, error);
+	buffer_free(&json);
+	return code;
+}
+
+int store_open_row(struct store_sealer *sealer, const struct store_row *row,
+    struct store_content *ret, rh_error *error)
+{
+	uint8_t digest[DIGEST_SIZE];
+	int code;
+
+	code = store_check_facts(sealer, row, error);
+	if (code != RH_OK)
+		return code;
+	associated_part(&sealer->associated, SEALED_DOCUMENT, sealer->store, row);
+	code = open_part(sealer, row, SEALED_DOCUMENT, &row->document, &sealer->scratch, error);
+	if (code == RH_OK)
+		code = decompress(sealer, row, &ret->document, error);
+	if (code == RH_OK)
+		code = sha256(digest, ret->document.data, ret->document.size, error);
+	if (code != RH_OK)
+		return code;
+	if (memcmp(digest, row->digest, DIGEST_SIZE) != 0)
+		return damaged(sealer, row, "its digest is wrong", error);
+	if (row->has_secret)
+		code = open_part(sealer, row, SEALED_SECRET, &row->secret, &ret->secret, error);
+	else if (row->secret.size > 0)
+		code = damaged(sealer, row, "its secret is foreign", error);
+	else
+		buffer_clear(&ret->secret);
+	if (code == RH_OK)
+		code = open_state(sealer, row, &ret->state, error);
+	return code;
+}
+
+/* ---- Columns ---- */
+
+void row_counts_format(char text[COUNTS_SIZE], const struct license *facts)
+{
+	size_t used = 0;
+
+	text[0] = '\0';
+	for (size_t i = 0; i < facts->count_count && i < LICENSE_COUNTS_MAX; i++)
+		used += (size_t)snprintf(text + used, COUNTS_SIZE - used, "%llu %.31s\n",
+		    (unsigned long long)facts->counts[i].remaining, facts->counts[i].action);
+}
+
+/* Strict, so that one meaning has one text: what is read formats back the same. */
+static bool counts_parse(struct license *facts, const char *text, size_t size)
+{
+	char again[COUNTS_SIZE];
+	const char *p = text, *end = text + size;
+
+	facts->count_count = 0;
+	if (size == 0)
+		return true;
+	while (p < end && facts->count_count < LICENSE_COUNTS_MAX) {
+		struct license_count *count = &facts->counts[facts->count_count++];
+		const char *line = memchr(p, '\n', (size_t)(end - p));
+		uint64_t remaining = 0;
+
+		if (line == NULL)
+			return false;
+		for (; p < line && *p >= '0' && *p <= '9'; p++)
+			if (__builtin_mul_overflow(remaining, (uint64_t)10, &remaining) ||
+			    __builtin_add_overflow(remaining, (uint64_t)(*p - '0'), &remaining))
+				return false;
+		if (p == line || *p++ != ' ' || (size_t)(line - p) >= sizeof count->action)
+			return false;
+		count->remaining = remaining;
+		memcpy(count->action, p, (size_t)(line - p));
+		count->action[line - p] = '\0';
+		p = line + 1;
+	}
+	row_counts_format(again, facts);
+	return p == end && strlen(again) == size && memcmp(again, text, size) == 0;
+}
+
+/* Copies text of its exact length; false if it does not fit or holds a NUL. */
+static bool read_text(sqlite3_stmt *statement, int column, char *text, size_t capacity)
+{
+	const unsigned char *from = sqlite3_column_text(statement, column);
+	size_t size = (size_t)sqlite3_column_bytes(statement, column);
+
+	if (from == NULL || size >= capacity || memchr(from, '\0', size) != NULL)
+		return false;
+	memcpy(text, from, size);
+	text[size] = '\0';
+	return true;
+}
+
+/* The store's own copy of a text of which there are few different ones. */
+static bool read_kept_text(
+    struct store *store, sqlite3_stmt *statement, int column, const char **ret)
+{
+	char text[KEPT_TEXT_MAX + 1], *copy;
+
+	if (!read_text(statement, column, text, sizeof text))
+		return false;
+	for (size_t i = 0; i < store->text_count; i++)
+		if (strcmp(store->texts[i], text) == 0) {
+			*ret = store->texts[i];
+			return true;
+		}
+	if (store->text_count == STORE_TEXTS_MAX)
+		return false;
+	copy = strdup(text);
+	if (copy == NULL)
+		return false;
+	store->texts[store->text_count++] = copy;
+	*ret = copy;
+	return true;
+}
+
+static bool read_time(sqlite3_stmt *statement, int column, int64_t *ret)
+{
+	if (sqlite3_column_type(statement, column) == SQLITE_NULL) {
+		*ret = LICENSE_TIME_NONE;
+		return true;
+	}
+	*ret = sqlite3_column_int64(statement, column);
+	return *ret != LICENSE_TIME_NONE;
+}
+
+static bool read_exact(sqlite3_stmt *statement, int column, void *bytes, size_t size)
+{
+	const void *from = sqlite3_column_blob(statement, column);
+
+	if (from == NULL || (size_t)sqlite3_column_bytes(statement, column) != size)
+		return false;
+	memcpy(bytes, from, size);
+	return true;
+}
+
+static bool read_facts(struct store *store, sqlite3_stmt *statement, struct store_row *row)
+{
+	struct license *f = &row->facts;
+	const unsigned char *counts;
+	int64_t backup;
+
+	row->number = sqlite3_column_int64(statement, COLUMN_NUMBER);
+	f->id[0] = '\0';
+	if (!read_text(statement, COLUMN_ID, f->id, sizeof f->id) ||
+	    !read_text(statement, COLUMN_KEY_ID, f->key_id, sizeof f->key_id) ||
+	    !read_kept_text(store, statement, COLUMN_FORMAT, &f->format) ||
+	    !read_text(statement, COLUMN_ISSUER, f->issuer, sizeof f->issuer) ||
+	    !read_text(statement, COLUMN_TITLE, f->title, sizeof f->title) ||
+	    !read_text(statement, COLUMN_SERVICE, f->service, sizeof f->service) ||
+	    !read_kept_text(store, statement, COLUMN_REASON, &f->reason) ||
+	    !read_time(statement, COLUMN_ISSUED, &f->issued) ||
+	    !read_time(statement, COLUMN_NOT_BEFORE, &f->not_before) ||
+	    !read_time(statement, COLUMN_NOT_AFTER, &f->not_after) ||
+	    !read_exact(statement, COLUMN_DIGEST, row->digest, DIGEST_SIZE) ||
+	    !read_exact(statement, COLUMN_SEAL, row->seal, SEAL_OVERHEAD))
+		return false;
+	counts = sqlite3_column_text(statement, COLUMN_COUNTS);
+	if (counts == NULL || !counts_parse(f, (const char *)counts,
+				  (size_t)sqlite3_column_bytes(statement, COLUMN_COUNTS)))
+		return false;
+	backup = sqlite3_column_int64(statement, COLUMN_BACKUP);
+	if (backup < LICENSE_NO || backup > LICENSE_UNKNOWN)
+		return false;
+	f->backup = (enum license_right)backup;
+	row->added = sqlite3_column_int64(statement, COLUMN_ADDED);
+	row->bytes = (uint64_t)sqlite3_column_int64(statement, COLUMN_BYTES);
+	row->state_version = sqlite3_column_int64(statement, COLUMN_STATE_VERSION);
+	row->dictionary = sqlite3_column_int64(statement, COLUMN_DICTIONARY);
+	if (row->dictionary == 0 &&
+	    sqlite3_column_type(statement, COLUMN_DICTIONARY) != SQLITE_NULL)
+		return false;
+	row->has_secret = sqlite3_column_int(statement, COLUMN_HAS_SECRET) != 0;
+	row->has_state = sqlite3_column_int(statement, COLUMN_HAS_STATE) != 0;
+	return true;
+}
+
+/*
+ * Facts that no version writes: a row that fails its check, so that one damaged
+ * licence does not hide those behind it.
+ */
+static void facts_unreadable(struct store_row *row)
+{
+	struct license *f = &row->facts;
+
+	if (f->id[0] == '\0')
+		memcpy(f->id, "?", 2);
+	f->key_id[0] = f->issuer[0] = f->title[0] = f->service[0] = '\0';
+	f->format = f->reason = "";
+	f->issued = f->not_before = f->not_after = LICENSE_TIME_NONE;
+	f->count_count = 0;
+	f->backup = LICENSE_NO;
+	row->bytes = 0;
+	row->dictionary = 0;
+	memset(row->seal, 0, sizeof row->seal);
+}
+
+static int read_part(sqlite3_stmt *statement, int column, struct buffer *ret, rh_error *error)
+{
+	const void *bytes = sqlite3_column_blob(statement, column);
+	size_t size = (size_t)sqlite3_column_bytes(statement, column);
+
+	buffer_clear(ret);
+	return buffer_append(ret, bytes, size, error);
+}
+
+int row_read(struct store *store, sqlite3_stmt *statement, bool facts_only,
+    struct store_row *row, rh_error *error)
+{
+	int code;
+
+	if (!read_facts(store, statement, row)) {
+		if ((sqlite3_errcode(store->db) & 0xff) == SQLITE_NOMEM)
+			return error_memory(error);
+		facts_unreadable(row);
+	}
+	code = dictionary_need(store, row->dictionary, error);
+	buffer_clear(&row->document);
+	buffer_clear(&row->secret);
+	buffer_clear(&row->state);
+	if (facts_only || code != RH_OK)
+		return code;
+	code = read_part(statement, COLUMN_DOCUMENT, &row->document, error);
+	if (code == RH_OK)
+		code = read_part(statement, COLUMN_SECRET, &row->secret, error);
+	if (code == RH_OK)
+		code = read_part(statement, COLUMN_STATE, &row->state, error);
+	return code;
+}
