@@ -173,19 +173,37 @@ static int fail_utf8(const struct xml_source *source, rh_error *error)
 	    "%sline %zu, column %zu: no UTF-8 text", source->place, line, column);
 }
 
-/* Most documents are plain ASCII: eight bytes at a time. */
-static bool is_ascii(const uint8_t *data, size_t size)
+/* How many bytes are ASCII; most documents are, and eight bytes are looked at in one go. */
+static size_t ascii_span(const uint8_t *data, size_t size)
 {
-	uint64_t high = 0, word;
 	size_t i = 0;
+	uint64_t word;
 
 	for (; i + sizeof word <= size; i += sizeof word) {
 		memcpy(&word, data + i, sizeof word);
-		high |= word;
+		if ((word & UINT64_C(0x8080808080808080)) != 0)
+			break;
 	}
-	for (; i < size; i++)
-		high |= data[i];
-	return (high & UINT64_C(0x8080808080808080)) == 0 && memchr(data, 0, size) == NULL;
+	while (i < size && data[i] < 0x80)
+		i++;
+	return i;
+}
+
+/* UTF-8 without NUL, as utf8_valid() has it, in a fraction of the time. */
+static bool is_utf8(const uint8_t *data, size_t size)
+{
+	size_t i = ascii_span(data, size);
+
+	while (i < size) {
+		size_t start = i;
+
+		while (i < size && data[i] >= 0x80)
+			i++;
+		if (!utf8_valid(data + start, i - start))
+			return false;
+		i += ascii_span(data + i, size - i);
+	}
+	return memchr(data, 0, size) == NULL;
 }
 
 int encoding_to_utf8(const struct xml_source *source, const uint8_t **ret, size_t *ret_size,
@@ -196,7 +214,7 @@ int encoding_to_utf8(const struct xml_source *source, const uint8_t **ret, size_
 
 	if (is_utf16(source->data, source->size, &little))
 		return from_utf16(source, little, ret, ret_size, ret_owned, error);
-	if (!is_ascii(source->data, source->size)) {
+	if (ascii_span(source->data, source->size) < source->size) {
 		declared(source, name);
 		if (reader_same_name(name, "iso-8859-1") || reader_same_name(name, "latin1") ||
 		    reader_same_name(name, "windows-1252"))
@@ -207,9 +225,9 @@ int encoding_to_utf8(const struct xml_source *source, const uint8_t **ret, size_
 		    !reader_same_name(name, "utf-16") && !reader_same_name(name, "unicode"))
 			return reader_fail(source->document, error, RH_E_LICENSE_XML,
 			    "%sline 1: the encoding \"%s\" is not read", source->place, name);
-		if (!utf8_valid(source->data, source->size))
-			return fail_utf8(source, error);
 	}
+	if (!is_utf8(source->data, source->size))
+		return fail_utf8(source, error);
 	*ret = source->data;
 	*ret_size = source->size;
 	*ret_owned = NULL;

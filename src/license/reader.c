@@ -83,6 +83,12 @@ bool reader_exact_text(char *target, size_t capacity, const char *text, size_t s
 
 /* ---- identifiers ---- */
 
+/* Where "8-4-4-4-12" has a '-'. */
+static bool is_dash(size_t at)
+{
+	return at == 8 || at == 13 || at == 18 || at == 23;
+}
+
 /* The 32 hex digits of "8-4-4-4-12", with or without braces, as bytes in text order. */
 static bool guid_from_text(uint8_t bytes[16], const char *text, size_t size)
 {
@@ -96,11 +102,9 @@ static bool guid_from_text(uint8_t bytes[16], const char *text, size_t size)
 	if (size != GUID_TEXT)
 		return false;
 	for (size_t i = 0; i < size; i++) {
-		bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-
-		if (dash != (text[i] == '-'))
+		if (is_dash(i) != (text[i] == '-'))
 			return false;
-		if (!dash)
+		if (!is_dash(i))
 			digits[count++] = text[i];
 	}
 	digits[count] = '\0';
@@ -110,10 +114,12 @@ static bool guid_from_text(uint8_t bytes[16], const char *text, size_t size)
 static void guid_to_text(char text[GUID_TEXT + 1], const uint8_t bytes[16])
 {
 	char digits[33];
+	size_t from = 0;
 
 	text_hex(digits, bytes, 16);
-	snprintf(text, GUID_TEXT + 1, "%.8s-%.4s-%.4s-%.4s-%.12s", digits, digits + 8,
-	    digits + 12, digits + 16, digits + 20);
+	for (size_t i = 0; i < GUID_TEXT; i++)
+		text[i] = is_dash(i) ? '-' : digits[from++];
+	text[GUID_TEXT] = '\0';
 }
 
 /* A GUID in memory keeps its first three groups little-endian ([MS-DTYP] 2.3.4.2). */

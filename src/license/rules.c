@@ -142,7 +142,7 @@ static struct token token_next(const char **at)
 {
 	struct token token = {.kind = TOKEN_END, .size = 1};
 
-	while (**at != '\0' && strchr(" \t\r\n", **at) != NULL)
+	while (**at == ' ' || **at == '\t' || **at == '\r' || **at == '\n')
 		(*at)++;
 	token.start = *at;
 	if (**at == '\0')
@@ -408,10 +408,13 @@ static bool is_counter_test(const struct term *term)
 bool rules_count(const char *condition, const char *action, const char *on_store, uint64_t *ret)
 {
 	struct term terms[TERMS_MAX];
-	int count = conjunction(condition, terms);
 	bool found = false;
 	uint64_t value;
+	int count;
 
+	if (action[0] == '\0' || on_store[0] == '\0')
+		return false;
+	count = conjunction(condition, terms);
 	for (int i = 0; i < count; i++) {
 		const struct token *variable = &terms[i].left;
 

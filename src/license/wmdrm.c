@@ -398,7 +398,8 @@ static enum element element_of(enum element parent, const char *name)
 	if (parent == META)
 		return META_ITEM;
 	for (size_t i = 0; i < sizeof places / sizeof places[0]; i++)
-		if (places[i].parent == parent && strcmp(places[i].name, name) == 0)
+		if (places[i].parent == parent && places[i].name[0] == name[0] &&
+		    strcmp(places[i].name, name) == 0)
 			return places[i].element;
 	return OTHER;
 }
