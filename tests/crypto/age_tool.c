@@ -25,8 +25,8 @@ static int sink(void *context, const void *bytes, size_t size, rh_error *error)
 	return file_write(STDOUT_FILENO, bytes, size, "standard output", error);
 }
 
-static int read_at(void *context, uint64_t offset, void *bytes, size_t size, size_t *ret,
-    rh_error *error)
+static int read_at(
+    void *context, uint64_t offset, void *bytes, size_t size, size_t *ret, rh_error *error)
 {
 	return file_read_at(*(int *)context, offset, bytes, size, ret, "file", error);
 }
@@ -66,8 +66,8 @@ static int encrypt(char **arguments, int count, rh_error *error)
 		code = age_writer_new(
 		    recipients, recipient_count, passphrase, work, sink, NULL, &writer, error);
 	while (code == RH_OK && got > 0) {
-		code = file_read(
-		    STDIN_FILENO, bytes, sizeof bytes, &got, "standard input", error);
+		code =
+		    file_read(STDIN_FILENO, bytes, sizeof bytes, &got, "standard input", error);
 		if (code == RH_OK)
 			code = age_writer_write(writer, bytes, got, error);
 	}
@@ -81,7 +81,7 @@ static int decrypt(char **arguments, int count, rh_error *error)
 {
 	static unsigned char bytes[100000];
 	struct age_identity identity;
-	struct age_keys keys = { 0 };
+	struct age_keys keys = {0};
 	struct age_reader *reader = NULL;
 	struct stat status;
 	size_t got = 1;
@@ -100,7 +100,7 @@ static int decrypt(char **arguments, int count, rh_error *error)
 	if (fd < 0 || fstat(fd, &status) != 0)
 		return error_set(error, RH_E_OPEN, "cannot open the file");
 
-	struct age_source source = { read_at, &fd, (uint64_t)status.st_size };
+	struct age_source source = {read_at, &fd, (uint64_t)status.st_size};
 	code = age_reader_new(&source, &keys, &reader, error);
 	while (code == RH_OK && got > 0) {
 		code = age_reader_read(reader, bytes, sizeof bytes, &got, error);
@@ -114,7 +114,7 @@ static int decrypt(char **arguments, int count, rh_error *error)
 
 int main(int argc, char **argv)
 {
-	rh_error error = { 0 };
+	rh_error error = {0};
 	int code;
 
 	if (argc == 2 && strcmp(argv[1], "keygen") == 0) {

@@ -18,8 +18,8 @@ static int write_memory(void *context, const void *bytes, size_t size, rh_error 
 	return buffer_append(context, bytes, size, error);
 }
 
-static int read_memory(void *context, uint64_t offset, void *bytes, size_t size, size_t *ret,
-    rh_error *error)
+static int read_memory(
+    void *context, uint64_t offset, void *bytes, size_t size, size_t *ret, rh_error *error)
 {
 	const struct buffer *file = context;
 
@@ -36,7 +36,7 @@ static int read_memory(void *context, uint64_t offset, void *bytes, size_t size,
 
 static struct age_source source_of(struct buffer *file)
 {
-	return (struct age_source){ read_memory, file, file->size };
+	return (struct age_source){read_memory, file, file->size};
 }
 
 static uint8_t *make_plain(size_t size)
@@ -55,11 +55,13 @@ static void encrypt(struct buffer *file, const struct age_recipient *recipients,
 {
 	struct age_writer *writer;
 
-	assert_int_equal(age_writer_new(recipients, count, NULL, 0, write_memory, file, &writer,
-	                     NULL), RH_OK);
+	assert_int_equal(
+	    age_writer_new(recipients, count, NULL, 0, write_memory, file, &writer, NULL),
+	    RH_OK);
 	for (size_t i = 0; i < size; i += piece)
 		assert_int_equal(age_writer_write(writer, plain + i,
-		                     piece < size - i ? piece : size - i, NULL), RH_OK);
+				     piece < size - i ? piece : size - i, NULL),
+		    RH_OK);
 	assert_int_equal(age_writer_finish(writer, NULL), RH_OK);
 	age_writer_free(writer);
 }
@@ -67,7 +69,7 @@ static void encrypt(struct buffer *file, const struct age_recipient *recipients,
 static struct age_reader *open_file(struct buffer *file, const struct age_identity *identity)
 {
 	struct age_source source = source_of(file);
-	struct age_keys keys = { .identities = identity, .identity_count = 1 };
+	struct age_keys keys = {.identities = identity, .identity_count = 1};
 	struct age_reader *reader;
 
 	assert_int_equal(age_reader_new(&source, &keys, &reader, NULL), RH_OK);
@@ -94,9 +96,9 @@ static void assert_rest(
 
 static void test_sizes(void **state)
 {
-	static const size_t sizes[] = { 0, 1, 100, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK,
-		2 * CHUNK + 1, 5 * CHUNK - 1 };
-	static const size_t pieces[] = { 1000, CHUNK, 1 << 20 };
+	static const size_t sizes[] = {
+	    0, 1, 100, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 2 * CHUNK + 1, 5 * CHUNK - 1};
+	static const size_t pieces[] = {1000, CHUNK, 1 << 20};
 	struct age_identity identity;
 
 	(void)state;
@@ -105,7 +107,7 @@ static void test_sizes(void **state)
 		uint8_t *plain = make_plain(sizes[i]);
 
 		for (size_t k = 0; k < sizeof pieces / sizeof *pieces; k++) {
-			struct buffer file = { 0 };
+			struct buffer file = {0};
 			struct age_source source;
 			struct age_reader *reader;
 			uint64_t size;
@@ -113,7 +115,8 @@ static void test_sizes(void **state)
 
 			encrypt(&file, &identity.recipient, 1, plain, sizes[i], pieces[k]);
 			source = source_of(&file);
-			assert_int_equal(age_check_structure(&source, &recipients, NULL), RH_OK);
+			assert_int_equal(
+			    age_check_structure(&source, &recipients, NULL), RH_OK);
 			assert_int_equal(recipients, 1);
 			reader = open_file(&file, &identity);
 			assert_rest(reader, plain, sizes[i], pieces[k] + 1);
@@ -131,11 +134,11 @@ static void test_recipients(void **state)
 {
 	enum { COUNT = AGE_STANZAS_MAX };
 	static struct age_recipient recipients[COUNT + 1];
-	static const size_t tried[] = { 0, 1, COUNT - 1 };
+	static const size_t tried[] = {0, 1, COUNT - 1};
 	struct age_identity identities[3], stranger;
 	struct age_reader *reader;
 	struct age_writer *writer;
-	struct buffer file = { 0 };
+	struct buffer file = {0};
 	struct age_source source;
 	size_t count;
 
@@ -159,30 +162,33 @@ static void test_recipients(void **state)
 	}
 
 	/* No key, a wrong one, a passphrase where none was set; the right one as the second. */
-	struct age_keys keys = { 0 };
+	struct age_keys keys = {0};
 	assert_int_equal(age_reader_new(&source, &keys, &reader, NULL), RH_E_SECRET_NEEDED);
 	keys.passphrase = "abc";
 	assert_int_equal(age_reader_new(&source, &keys, &reader, NULL), RH_E_SECRET_WRONG);
 	keys.identities = &stranger;
 	keys.identity_count = 1;
 	assert_int_equal(age_reader_new(&source, &keys, &reader, NULL), RH_E_SECRET_WRONG);
-	struct age_identity both[2] = { stranger, identities[0] };
+	struct age_identity both[2] = {stranger, identities[0]};
 	keys.identities = both;
 	keys.identity_count = 2;
 	assert_int_equal(age_reader_new(&source, &keys, &reader, NULL), RH_OK);
 	age_reader_free(reader);
 	buffer_free(&file);
 
-	assert_int_equal(age_writer_new(recipients, COUNT + 1, NULL, 0, write_memory, &file,
-	                     &writer, NULL), RH_E_ARGUMENT);
+	assert_int_equal(
+	    age_writer_new(recipients, COUNT + 1, NULL, 0, write_memory, &file, &writer, NULL),
+	    RH_E_ARGUMENT);
 	assert_int_equal(age_writer_new(NULL, 0, NULL, 0, write_memory, &file, &writer, NULL),
 	    RH_E_ARGUMENT);
-	assert_int_equal(age_writer_new(recipients, 1, "a", 10, write_memory, &file, &writer,
-	                     NULL), RH_E_ARGUMENT);
+	assert_int_equal(
+	    age_writer_new(recipients, 1, "a", 10, write_memory, &file, &writer, NULL),
+	    RH_E_ARGUMENT);
 	/* The point 0 has low order: everybody could compute the shared secret. */
 	memset(&recipients[0], 0, sizeof recipients[0]);
-	assert_int_equal(age_writer_new(recipients, 1, NULL, 0, write_memory, &file, &writer,
-	                     NULL), RH_E_RECIPIENT);
+	assert_int_equal(
+	    age_writer_new(recipients, 1, NULL, 0, write_memory, &file, &writer, NULL),
+	    RH_E_RECIPIENT);
 	assert_int_equal(file.size, 0);
 }
 
@@ -192,18 +198,20 @@ static void test_passphrase(void **state)
 	struct age_identity identity;
 	struct age_writer *writer;
 	struct age_reader *reader;
-	struct buffer file = { 0 };
-	struct age_keys keys = { .passphrase = "Zwölf Boxkämpfer" };
+	struct buffer file = {0};
+	struct age_keys keys = {.passphrase = "Zwölf Boxkämpfer"};
 
 	(void)state;
-	assert_int_equal(age_writer_new(NULL, 0, "", 10, write_memory, &file, &writer, NULL),
-	    RH_E_ARGUMENT);
-	assert_int_equal(age_writer_new(NULL, 0, "a", 0, write_memory, &file, &writer, NULL),
-	    RH_E_ARGUMENT);
+	assert_int_equal(
+	    age_writer_new(NULL, 0, "", 10, write_memory, &file, &writer, NULL), RH_E_ARGUMENT);
+	assert_int_equal(
+	    age_writer_new(NULL, 0, "a", 0, write_memory, &file, &writer, NULL), RH_E_ARGUMENT);
 	assert_int_equal(age_writer_new(NULL, 0, "a", AGE_SCRYPT_WORK_MAX + 1, write_memory,
-	                     &file, &writer, NULL), RH_E_ARGUMENT);
-	assert_int_equal(age_writer_new(NULL, 0, keys.passphrase, 10, write_memory, &file, &writer,
-	                     NULL), RH_OK);
+			     &file, &writer, NULL),
+	    RH_E_ARGUMENT);
+	assert_int_equal(
+	    age_writer_new(NULL, 0, keys.passphrase, 10, write_memory, &file, &writer, NULL),
+	    RH_OK);
 	assert_int_equal(age_writer_write(writer, plain, sizeof plain, NULL), RH_OK);
 	assert_int_equal(age_writer_finish(writer, NULL), RH_OK);
 	/* After its end nothing more may be written. */
@@ -219,7 +227,7 @@ static void test_passphrase(void **state)
 	keys.passphrase = "Zwölf Boxkämpfer ";
 	assert_int_equal(age_reader_new(&source, &keys, &reader, NULL), RH_E_SECRET_WRONG);
 	assert_int_equal(age_identity_generate(&identity, NULL), RH_OK);
-	keys = (struct age_keys){ .identities = &identity, .identity_count = 1 };
+	keys = (struct age_keys){.identities = &identity, .identity_count = 1};
 	assert_int_equal(age_reader_new(&source, &keys, &reader, NULL), RH_E_SECRET_WRONG);
 	buffer_free(&file);
 }
@@ -227,10 +235,10 @@ static void test_passphrase(void **state)
 static void test_seek(void **state)
 {
 	enum { SIZE = 4 * CHUNK + 777 };
-	static const uint64_t offsets[] = { SIZE - 1, 0, CHUNK, CHUNK - 1, CHUNK + 1, SIZE, 3,
-		4 * CHUNK, 2 * CHUNK + 5, SIZE + 1, 100 * (uint64_t)CHUNK, UINT64_MAX, 7 };
+	static const uint64_t offsets[] = {SIZE - 1, 0, CHUNK, CHUNK - 1, CHUNK + 1, SIZE, 3,
+	    4 * CHUNK, 2 * CHUNK + 5, SIZE + 1, 100 * (uint64_t)CHUNK, UINT64_MAX, 7};
 	struct age_identity identity;
-	struct buffer file = { 0 };
+	struct buffer file = {0};
 	struct age_reader *reader;
 	uint8_t *plain = make_plain(SIZE);
 
@@ -266,9 +274,9 @@ static void assert_damaged(
 {
 	static uint8_t bytes[CHUNK];
 	struct age_source source = source_of(file);
-	struct age_keys keys = { .identities = identity, .identity_count = 1 };
+	struct age_keys keys = {.identities = identity, .identity_count = 1};
 	struct age_reader *reader = NULL;
-	rh_error error = { 0 };
+	rh_error error = {0};
 	size_t got = 1, at = 0;
 	int code = age_reader_new(&source, &keys, &reader, &error);
 
@@ -280,7 +288,7 @@ static void assert_damaged(
 		}
 	}
 	assert_true(code == RH_E_BACKUP_CORRUPT || code == RH_E_BACKUP_NEWER ||
-	    code == RH_E_SECRET_WRONG);
+		    code == RH_E_SECRET_WRONG);
 	assert_int_equal(error.code, code);
 	assert_string_not_equal(error.text, "");
 	age_reader_free(reader);
@@ -291,7 +299,7 @@ static void test_tampered(void **state)
 {
 	struct age_identity identities[2];
 	struct age_recipient recipients[2];
-	struct buffer file = { 0 };
+	struct buffer file = {0};
 	uint8_t *plain = make_plain(100);
 
 	(void)state;
@@ -301,7 +309,7 @@ static void test_tampered(void **state)
 	}
 	encrypt(&file, recipients, 2, plain, 100, 100);
 	for (size_t i = 0; i < file.size; i++) {
-		static const uint8_t flips[] = { 1, 0x20, 0x80 };
+		static const uint8_t flips[] = {1, 0x20, 0x80};
 
 		for (size_t k = 0; k < sizeof flips; k++) {
 			file.data[i] ^= flips[k];
@@ -311,7 +319,7 @@ static void test_tampered(void **state)
 		}
 	}
 	for (size_t size = file.size; size-- > 0;) {
-		struct buffer cut = { file.data, size, file.capacity };
+		struct buffer cut = {file.data, size, file.capacity};
 
 		assert_damaged(&cut, &identities[0], plain);
 	}
@@ -325,7 +333,7 @@ static void test_cut_chunks(void **state)
 {
 	enum { SIZE = 3 * CHUNK };
 	struct age_identity identity;
-	struct buffer file = { 0 };
+	struct buffer file = {0};
 	struct age_reader *reader;
 	uint8_t *plain = make_plain(SIZE), byte;
 	size_t payload, got;
@@ -336,7 +344,7 @@ static void test_cut_chunks(void **state)
 	encrypt(&file, &identity.recipient, 1, plain, SIZE, SIZE);
 	payload = file.size - 3 * AGE_CHUNK_SEALED;
 	for (size_t chunks = 0; chunks < 3; chunks++) {
-		static const size_t more[] = { 0, 1, 15, 16, 17, AGE_CHUNK_SEALED - 1 };
+		static const size_t more[] = {0, 1, 15, 16, 17, AGE_CHUNK_SEALED - 1};
 
 		for (size_t i = 0; i < sizeof more / sizeof *more; i++) {
 			struct buffer cut = file;
@@ -359,7 +367,7 @@ static void test_cut_chunks(void **state)
 			source = source_of(&cut);
 			code = age_check_structure(&source, &got, NULL);
 			whole = more[i] > 16 || (more[i] == 0 && chunks > 0) ||
-			    (more[i] == 16 && chunks == 0);
+				(more[i] == 16 && chunks == 0);
 			assert_int_equal(code, whole ? RH_OK : RH_E_BACKUP_CORRUPT);
 		}
 	}
@@ -389,12 +397,14 @@ static void test_sink_failure(void **state)
 
 	(void)state;
 	assert_int_equal(age_identity_generate(&identity, NULL), RH_OK);
-	assert_int_equal(age_writer_new(&identity.recipient, 1, NULL, 0, sink_fails, &left,
-	                     &writer, &error), RH_E_FULL);
+	assert_int_equal(
+	    age_writer_new(&identity.recipient, 1, NULL, 0, sink_fails, &left, &writer, &error),
+	    RH_E_FULL);
 	assert_null(writer);
 	left = 1;
-	assert_int_equal(age_writer_new(&identity.recipient, 1, NULL, 0, sink_fails, &left,
-	                     &writer, &error), RH_OK);
+	assert_int_equal(
+	    age_writer_new(&identity.recipient, 1, NULL, 0, sink_fails, &left, &writer, &error),
+	    RH_OK);
 	assert_int_equal(age_writer_write(writer, plain, 2 * CHUNK, &error), RH_E_FULL);
 	assert_string_equal(error.text, "full");
 	/* What failed once cannot go on as if nothing were missing. */
@@ -405,8 +415,8 @@ static void test_sink_failure(void **state)
 	free(plain);
 }
 
-static int read_fails(void *context, uint64_t offset, void *bytes, size_t size, size_t *ret,
-    rh_error *error)
+static int read_fails(
+    void *context, uint64_t offset, void *bytes, size_t size, size_t *ret, rh_error *error)
 {
 	struct buffer *file = context;
 
@@ -415,8 +425,8 @@ static int read_fails(void *context, uint64_t offset, void *bytes, size_t size, 
 	return read_memory(file, offset, bytes, size, ret, error);
 }
 
-static int read_nothing(void *context, uint64_t offset, void *bytes, size_t size, size_t *ret,
-    rh_error *error)
+static int read_nothing(
+    void *context, uint64_t offset, void *bytes, size_t size, size_t *ret, rh_error *error)
 {
 	(void)context;
 	(void)offset;
@@ -430,8 +440,8 @@ static int read_nothing(void *context, uint64_t offset, void *bytes, size_t size
 static void test_source_failure(void **state)
 {
 	struct age_identity identity;
-	struct age_keys keys = { .identities = &identity, .identity_count = 1 };
-	struct buffer file = { 0 };
+	struct age_keys keys = {.identities = &identity, .identity_count = 1};
+	struct buffer file = {0};
 	struct age_reader *reader;
 	struct age_source source;
 	uint8_t *plain = make_plain(3 * CHUNK), bytes[10];
@@ -466,31 +476,30 @@ static void test_versions(void **state)
 		const char *text;
 		int code;
 	} cases[] = {
-		{ "", RH_E_BACKUP_CORRUPT },
-		{ "age", RH_E_BACKUP_CORRUPT },
-		{ "age-encryption.org/", RH_E_BACKUP_CORRUPT },
-		{ "age-encryption.org/v1", RH_E_BACKUP_CORRUPT },
-		{ "age-encryption.org/v1\n", RH_E_BACKUP_CORRUPT },
-		{ "age-encryption.org/v2\nanything", RH_E_BACKUP_NEWER },
-		{ "age-encryption.org/v10\n", RH_E_BACKUP_NEWER },
-		{ "age-encryption.org/\n", RH_E_BACKUP_CORRUPT },
-		{ "age-encryption.org/v1 \n", RH_E_BACKUP_CORRUPT },
-		{ "age-encryption.org/v1\r\n", RH_E_BACKUP_CORRUPT },
-		{ "-----BEGIN AGE ENCRYPTED FILE-----\n", RH_E_BACKUP_CORRUPT },
+	    {"", RH_E_BACKUP_CORRUPT},
+	    {"age", RH_E_BACKUP_CORRUPT},
+	    {"age-encryption.org/", RH_E_BACKUP_CORRUPT},
+	    {"age-encryption.org/v1", RH_E_BACKUP_CORRUPT},
+	    {"age-encryption.org/v1\n", RH_E_BACKUP_CORRUPT},
+	    {"age-encryption.org/v2\nanything", RH_E_BACKUP_NEWER},
+	    {"age-encryption.org/v10\n", RH_E_BACKUP_NEWER},
+	    {"age-encryption.org/\n", RH_E_BACKUP_CORRUPT},
+	    {"age-encryption.org/v1 \n", RH_E_BACKUP_CORRUPT},
+	    {"age-encryption.org/v1\r\n", RH_E_BACKUP_CORRUPT},
+	    {"-----BEGIN AGE ENCRYPTED FILE-----\n", RH_E_BACKUP_CORRUPT},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		struct buffer file = { 0 };
-		struct age_keys keys = { .passphrase = "a" };
+		struct buffer file = {0};
+		struct age_keys keys = {.passphrase = "a"};
 		struct age_source source;
 		struct age_reader *reader;
 		size_t recipients;
 
 		assert_int_equal(buffer_append_text(&file, cases[i].text, NULL), RH_OK);
 		source = source_of(&file);
-		assert_int_equal(
-		    age_reader_new(&source, &keys, &reader, NULL), cases[i].code);
+		assert_int_equal(age_reader_new(&source, &keys, &reader, NULL), cases[i].code);
 		assert_int_equal(
 		    age_check_structure(&source, &recipients, NULL), cases[i].code);
 		buffer_free(&file);
@@ -534,7 +543,7 @@ static void test_keys_malformed(void **state)
 	struct age_identity identity;
 	struct age_recipient recipient;
 	char text[AGE_TEXT_SIZE] = SPEC_IDENTITY, other[] = SPEC_RECIPIENT;
-	rh_error error = { 0 };
+	rh_error error = {0};
 
 	(void)state;
 	change_case(text, 'A', 'Z');
@@ -560,27 +569,30 @@ static void test_keys_malformed(void **state)
 		assert_int_equal(age_recipient_parse(&recipient, other, NULL), RH_E_RECIPIENT);
 		other[i] = right;
 	}
-	assert_int_equal(age_recipient_parse(&recipient, SPEC_RECIPIENT "q", NULL), RH_E_RECIPIENT);
+	assert_int_equal(
+	    age_recipient_parse(&recipient, SPEC_RECIPIENT "q", NULL), RH_E_RECIPIENT);
 	assert_int_equal(age_recipient_parse(&recipient, SPEC_IDENTITY, NULL), RH_E_RECIPIENT);
-	assert_int_equal(age_identity_parse(&identity, SPEC_RECIPIENT, NULL), RH_E_SECRET_TYPED);
+	assert_int_equal(
+	    age_identity_parse(&identity, SPEC_RECIPIENT, NULL), RH_E_SECRET_TYPED);
 	assert_int_equal(age_identity_parse(&identity, "", NULL), RH_E_SECRET_TYPED);
-	assert_int_equal(age_identity_parse(&identity, SPEC_IDENTITY "\n", NULL), RH_E_SECRET_TYPED);
+	assert_int_equal(
+	    age_identity_parse(&identity, SPEC_IDENTITY "\n", NULL), RH_E_SECRET_TYPED);
 }
 
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sizes),
-		cmocka_unit_test(test_recipients),
-		cmocka_unit_test(test_passphrase),
-		cmocka_unit_test(test_seek),
-		cmocka_unit_test(test_tampered),
-		cmocka_unit_test(test_cut_chunks),
-		cmocka_unit_test(test_sink_failure),
-		cmocka_unit_test(test_source_failure),
-		cmocka_unit_test(test_versions),
-		cmocka_unit_test(test_keys_known),
-		cmocka_unit_test(test_keys_malformed),
+	    cmocka_unit_test(test_sizes),
+	    cmocka_unit_test(test_recipients),
+	    cmocka_unit_test(test_passphrase),
+	    cmocka_unit_test(test_seek),
+	    cmocka_unit_test(test_tampered),
+	    cmocka_unit_test(test_cut_chunks),
+	    cmocka_unit_test(test_sink_failure),
+	    cmocka_unit_test(test_source_failure),
+	    cmocka_unit_test(test_versions),
+	    cmocka_unit_test(test_keys_known),
+	    cmocka_unit_test(test_keys_malformed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -77,7 +77,7 @@ static void test_malformed(void **state)
 	    " " JWK(RFC_X, RFC_Y),
 	    "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"" RFC_X "\",\"y\":\"" RFC_Y "\"}",
 	    "{\"crv\":\"P-384\",\"kty\":\"EC\",\"x\":\"" RFC_X "\",\"y\":\"" RFC_Y "\"}",
-	    "{\"crv\":\"P-256\",\"kty\":\"EC\",\"x\":\"" RFC_X,
+	    ("{\"crv\":\"P-256\",\"kty\":\"EC\",\"x\":\"" RFC_X),
 	};
 	static const char *const signatures[] = {
 	    "",
