@@ -1,0 +1,98 @@
+#!/bin/bash
+# What Rehost writes, ordinary tools open, byte for byte; what one of them spoils is found.
+# usage: opened.sh BACKUP_TOOL
+set -euo pipefail
+
+tool=$1
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+
+fail() {
+	echo "opened.sh: $*" >&2
+	exit 1
+}
+
+"$tool" key KEY
+mkdir stick opened restored
+"$tool" write stick KEY originals 200
+set -- stick/licenses-*.age
+[ $# -eq 1 ] || fail "$# backups"
+backup=$1
+
+# The line of HOW-TO-OPEN.txt itself.
+line=$(grep -m 1 'age -d -i KEY' stick/HOW-TO-OPEN.txt | sed "s,licenses-TIME-ID.age,../$backup,; s,KEY,../KEY,")
+(cd opened && bash -o pipefail -c "$line") || fail "the tools do not open it: $line"
+diff -r originals/licenses opened/licenses || fail "the tools give other bytes"
+line=$(grep 'sha256sum' stick/HOW-TO-OPEN.txt)
+(cd opened && bash -o pipefail -c "$line") || fail "the manifest is wrong"
+[ "$(cat opened/manifest/*.sha256 | wc -l)" -eq "$(find opened/licenses -type f | wc -l)" ] ||
+	fail "the manifest does not list every file"
+[ "$(find opened -perm /077 -type f | wc -l)" -eq 0 ] || fail "members that others may read"
+[ "$(ls opened)" = "$(printf '%s\n' licenses manifest rehost.json rehost.json.jws)" ] ||
+	fail "other members than FORMAT.md tells: $(ls opened)"
+
+# Frames: several, each a tar without end, but for the last one; all with a checksum.
+age -d -i KEY "$backup" >plain.zst
+zstd -lv plain.zst >frames 2>&1 || fail "zstd does not list it"
+grep -q 'Zstandard Frames: 5$' frames || fail "not as many frames: $(cat frames)"
+grep -q 'Check: XXH64' frames || fail "no checksums: $(cat frames)"
+zstd -qdc plain.zst | tar tf - >members || fail "tar finds fault with it"
+[ "$(head -n 2 members)" = "$(printf '%s\n' rehost.json rehost.json.jws)" ] ||
+	fail "the first members are others"
+[ "$(zstd -qdc plain.zst | tail -c 1024 | tr -d '\0' | wc -c)" -eq 0 ] || fail "no end of archive"
+
+# Our own reader, on the same.
+"$tool" read stick KEY restored
+diff -r originals restored || fail "our reader gives other bytes"
+
+# The signature of rehost.json, with openssl alone.
+python3 - opened <<'PYTHON' || fail "the signature of rehost.json is not good"
+import base64, json, pathlib, subprocess, sys, tempfile
+folder = pathlib.Path(sys.argv[1])
+text = (folder / "rehost.json").read_bytes()
+head, content, signature = (folder / "rehost.json.jws").read_text().split(".")
+def unbase64(part): return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+assert content == "" and json.loads(unbase64(head))["alg"] == "ES256"
+key = json.loads(text)["computer"]["key"]
+point = b"\x04" + unbase64(key["x"]) + unbase64(key["y"])
+# SubjectPublicKeyInfo of a point on P-256 (RFC 5480); ECDSA-Sig-Value (RFC 3279).
+spki = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d030107034200") + point
+def integer(raw):
+    raw = raw.lstrip(b"\0")
+    raw = b"\0" + raw if raw[0] & 0x80 else raw
+    return b"\x02" + bytes([len(raw)]) + raw
+raw = unbase64(signature)
+pair = integer(raw[:32]) + integer(raw[32:])
+with tempfile.TemporaryDirectory() as name:
+    place = pathlib.Path(name)
+    (place / "key").write_bytes(b"-----BEGIN PUBLIC KEY-----\n" + base64.encodebytes(spki) + b"-----END PUBLIC KEY-----\n")
+    (place / "sig").write_bytes(b"\x30" + bytes([len(pair)]) + pair)
+    payload = base64.urlsafe_b64encode(text).rstrip(b"=")
+    (place / "signed").write_bytes(head.encode() + b"." + payload)
+    subprocess.run(["openssl", "dgst", "-sha256", "-verify", place / "key", "-signature",
+                    place / "sig", place / "signed"], check=True, stdout=subprocess.DEVNULL)
+PYTHON
+
+# recovery.age: ours opened by age, age's opened by us.  age asks for passphrases on a terminal.
+on_terminal() { # PASSPHRASE COMMAND
+	{ sleep 1; echo "$1"; sleep 1; echo "$1"; } |
+		script -qec "$2" /dev/null >terminal 2>&1 || fail "$2: $(cat terminal)"
+}
+"$tool" passphrase stick KEY 'open sesame'
+on_terminal 'open sesame' "age -d -i stick/recovery.age -o plain2.zst $backup"
+cmp plain.zst plain2.zst || fail "age opens something else with recovery.age"
+recipient=$("$tool" unlock stick 'open sesame')
+rm stick/recovery.age
+on_terminal 'another one' "age -p -o stick/recovery.age KEY"
+[ "$("$tool" unlock stick 'another one')" = "$recipient" ] || fail "age's passphrase file does not open"
+if "$tool" unlock stick 'open sesame' 2>said; then fail "a wrong passphrase opens"; fi
+grep -q E_SECRET_WRONG said || fail "a wrong passphrase: $(cat said)"
+
+# One byte of the backup.
+mkdir target
+printf 'X' | dd of="$backup" bs=1 seek=100000 conv=notrunc status=none
+if "$tool" read stick KEY target 2>said; then fail "a damaged backup opens"; fi
+grep -q E_BACKUP_CORRUPT said || fail "a damaged backup: $(cat said)"
+diff -r originals target | grep -v '^Only in originals' && fail "a damaged backup gave other bytes"
+exit 0
