@@ -80,7 +80,8 @@ static int send_status(struct status *status, const rh_event *event)
 		return RH_OK;
 	case WMT_RESTRICTED_LICENSE:
 		/* S_OK: it must not look like a failure of the backup. */
-		return send_text(status, WMT_RESTRICTED_LICENSE, S_OK, event->license->key_id);
+		return send_text(status, WMT_RESTRICTED_LICENSE, S_OK,
+		    event->license != NULL ? event->license->key_id : "");
 	case WMT_ERROR_WITHURL:
 		return send_text(
 		    status, WMT_ERROR_WITHURL, NS_E_DRM_RESTORE_FRAUD, event->text);
@@ -92,7 +93,10 @@ static int send_status(struct status *status, const rh_event *event)
 
 static int send_license(struct status *status, const rh_event *event)
 {
-	const rh_license *license = event->license;
+	/* Of a damaged one nothing may be known. */
+	static const rh_license unknown = {
+	    .id = "", .key_id = "", .title = "", .issuer = "", .format = ""};
+	const rh_license *license = event->license != NULL ? event->license : &unknown;
 	const char *const texts[] = {license->id, license->key_id, license->title,
 	    license->issuer, license->format, event->text, event->next_step};
 	WCHAR *wide[sizeof texts / sizeof texts[0]];
