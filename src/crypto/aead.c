@@ -24,6 +24,7 @@ int aead_new(const char *cipher, const uint8_t key[KEY_SIZE], bool seal, struct 
 
 	if (aead == NULL)
 		return error_memory(error);
+	crypto_begin();
 	aead->algorithm = EVP_CIPHER_fetch(NULL, cipher, NULL);
 	if (aead->algorithm != NULL)
 		aead->context = EVP_CIPHER_CTX_new();
@@ -61,6 +62,7 @@ int aead_seal(struct aead *aead, const uint8_t nonce[AEAD_NONCE_SIZE], const voi
 
 	if (associated_size > INT_MAX || size > INT_MAX)
 		return error_set(error, RH_E_ARGUMENT, "too many bytes to encrypt at once");
+	crypto_begin();
 	if (!cipher_run(aead->context, nonce, associated, associated_size, bytes, size, out) ||
 	    EVP_CipherFinal_ex(aead->context, rest, &done) != 1 ||
 	    EVP_CIPHER_CTX_ctrl(
@@ -79,6 +81,7 @@ int aead_open(struct aead *aead, const uint8_t nonce[AEAD_NONCE_SIZE], const voi
 
 	if (associated_size > INT_MAX || size > INT_MAX)
 		return error_set(error, RH_E_ARGUMENT, "too many bytes to decrypt at once");
+	crypto_begin();
 	if (!cipher_run(aead->context, nonce, associated, associated_size, sealed, body, out) ||
 	    EVP_CIPHER_CTX_ctrl(aead->context, EVP_CTRL_AEAD_SET_TAG, AEAD_TAG_SIZE,
 		(void *)(sealed + body)) != 1) {

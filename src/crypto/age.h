@@ -9,7 +9,8 @@
 
 /*
  * The age v1 file format: https://age-encryption.org/v1 (C2SP age.md), with
- * X25519 and scrypt recipients, without ASCII armor.
+ * X25519 and scrypt recipients, without ASCII armor.  A header of more than 64 KiB
+ * or 256 stanzas is not read.
  */
 
 #define AGE_KEY_SIZE 32
@@ -47,8 +48,9 @@ typedef int (*age_sink)(void *context, const void *bytes, size_t size, rh_error 
 struct age_writer;
 
 /*
- * Writes the header to ${sink}.  Either ${count} recipients, at least one, or a
- * ${passphrase} alone with scrypt cost 2^${work}.
+ * Writes the header to ${sink}.  Either ${count} recipients, 1 to 256, or a
+ * ${passphrase} alone, not empty, with scrypt cost 2^${work}, which takes 2^${work} KiB of
+ * memory.  After a failure the writer can only be freed.
  */
 int age_writer_new(const struct age_recipient *recipients, size_t count, const char *passphrase,
     unsigned work, age_sink sink, void *context, struct age_writer **ret, rh_error *error);
@@ -86,8 +88,9 @@ int age_reader_new(const struct age_source *source, const struct age_keys *keys,
     struct age_reader **ret, rh_error *error);
 
 /*
- * Next decrypted bytes; ${*ret} is 0 at the end, which is authenticated.  No byte
- * is ever given before its chunk is authenticated.  RH_E_BACKUP_CORRUPT.
+ * Next decrypted bytes, perhaps fewer than ${size}; ${*ret} is 0 at the end, which is
+ * authenticated.  No byte is ever given before its chunk is authenticated.
+ * RH_E_BACKUP_CORRUPT.
  */
 int age_reader_read(
     struct age_reader *reader, void *bytes, size_t size, size_t *ret, rh_error *error);
@@ -95,7 +98,7 @@ int age_reader_read(
 /* Size of the plaintext, authenticated: opens the last chunk. */
 int age_reader_size(struct age_reader *reader, uint64_t *ret, rh_error *error);
 
-/* Goes on reading at ${offset} of the plaintext. */
+/* Goes on reading at ${offset} of the plaintext, which may be behind its end. */
 int age_reader_seek(struct age_reader *reader, uint64_t offset, rh_error *error);
 void age_reader_free(struct age_reader *reader);
 

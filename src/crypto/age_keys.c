@@ -18,10 +18,11 @@ int age_identity_from_secret(
 {
 	struct age_recipient recipient;
 	size_t size = sizeof recipient.key;
-	EVP_PKEY *key =
-	    EVP_PKEY_new_raw_private_key_ex(NULL, "X25519", NULL, secret, AGE_KEY_SIZE);
+	EVP_PKEY *key;
 	int code = RH_OK;
 
+	crypto_begin();
+	key = EVP_PKEY_new_raw_private_key_ex(NULL, "X25519", NULL, secret, AGE_KEY_SIZE);
 	if (key == NULL || EVP_PKEY_get_raw_public_key(key, recipient.key, &size) != 1)
 		code = crypto_failed(
 		    error, RH_E_INTERNAL, "libcrypto cannot compute an X25519 public key");

@@ -58,6 +58,7 @@ static int x25519(uint8_t shared[AGE_KEY_SIZE], const uint8_t secret[AGE_KEY_SIZ
 	size_t size = AGE_KEY_SIZE;
 	int code = RH_OK;
 
+	crypto_begin();
 	mine = EVP_PKEY_new_raw_private_key_ex(NULL, "X25519", NULL, secret, AGE_KEY_SIZE);
 	theirs = EVP_PKEY_new_raw_public_key_ex(NULL, "X25519", NULL, point, AGE_KEY_SIZE);
 	if (mine != NULL && theirs != NULL)
@@ -153,6 +154,7 @@ static int scrypt_wrap_key(uint8_t key[KEY_SIZE], const struct age_stanza *stanz
 	params[5] = OSSL_PARAM_construct_uint64(OSSL_KDF_PARAM_SCRYPT_MAXMEM, &memory);
 	params[6] = OSSL_PARAM_construct_end();
 
+	crypto_begin();
 	algorithm = EVP_KDF_fetch(NULL, "SCRYPT", NULL);
 	if (algorithm != NULL)
 		context = EVP_KDF_CTX_new(algorithm);

@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -20,10 +21,17 @@ struct digest {
 	EVP_MD_CTX *context;
 };
 
+void crypto_begin(void)
+{
+	ERR_clear_error();
+	errno = 0;
+}
+
 int crypto_failed(rh_error *error, int code, const char *what)
 {
 	unsigned long reason;
-	bool memory = false;
+	/* Not everywhere does libcrypto itself say that it had no memory. */
+	bool memory = errno == ENOMEM;
 
 	while ((reason = ERR_get_error()) != 0)
 		if (ERR_GET_REASON(reason) == ERR_R_MALLOC_FAILURE)
@@ -37,6 +45,7 @@ int random_bytes(void *bytes, size_t size, rh_error *error)
 {
 	uint8_t *p = bytes;
 
+	crypto_begin();
 	while (size > 0) {
 		int part = size < INT_MAX ? (int)size : INT_MAX;
 
@@ -57,6 +66,7 @@ int hkdf_sha256(uint8_t *out, size_t out_size, const void *key, size_t key_size,
 	OSSL_PARAM params[5], *p = params;
 	int code = RH_OK;
 
+	crypto_begin();
 	*p++ = OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, (char *)"SHA256", 0);
 	*p++ = OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, (void *)key, key_size);
 	if (salt_size > 0)
@@ -85,6 +95,7 @@ int hmac_sha256(uint8_t out[DIGEST_SIZE], const void *key, size_t key_size, cons
 
 	if (key_size > INT_MAX)
 		return error_set(error, RH_E_ARGUMENT, "the key is too long");
+	crypto_begin();
 	/* A NULL key would mean the key of an earlier call. */
 	if (key_size == 0)
 		key = "";
@@ -95,6 +106,7 @@ int hmac_sha256(uint8_t out[DIGEST_SIZE], const void *key, size_t key_size, cons
 
 int sha256(uint8_t out[DIGEST_SIZE], const void *bytes, size_t size, rh_error *error)
 {
+	crypto_begin();
 	if (EVP_Digest(bytes, size, out, NULL, EVP_sha256(), NULL) != 1)
 		return crypto_failed(
 		    error, RH_E_INTERNAL, "libcrypto cannot compute a SHA-256");
@@ -107,6 +119,7 @@ int digest_new(struct digest **ret, rh_error *error)
 
 	if (digest == NULL)
 		return error_memory(error);
+	crypto_begin();
 	digest->algorithm = EVP_MD_fetch(NULL, "SHA256", NULL);
 	if (digest->algorithm != NULL)
 		digest->context = EVP_MD_CTX_new();
@@ -121,6 +134,7 @@ int digest_new(struct digest **ret, rh_error *error)
 
 int digest_update(struct digest *digest, const void *bytes, size_t size, rh_error *error)
 {
+	crypto_begin();
 	if (EVP_DigestUpdate(digest->context, bytes, size) != 1)
 		return crypto_failed(
 		    error, RH_E_INTERNAL, "libcrypto cannot compute a SHA-256");
@@ -129,6 +143,7 @@ int digest_update(struct digest *digest, const void *bytes, size_t size, rh_erro
 
 int digest_finish(struct digest *digest, uint8_t out[DIGEST_SIZE], rh_error *error)
 {
+	crypto_begin();
 	if (EVP_DigestFinal_ex(digest->context, out, NULL) != 1 ||
 	    EVP_DigestInit_ex2(digest->context, digest->algorithm, NULL) != 1)
 		return crypto_failed(error, RH_E_INTERNAL, "libcrypto cannot finish a SHA-256");

@@ -53,6 +53,10 @@ void sealer_free(struct sealer *sealer);
  * scalar.  Signatures are compact JWS (RFC 7515) with detached content
  * (appendix F); the public key is a JWK (RFC 7517) with members in the order of
  * RFC 7638.  Results are freed with free().
+ *
+ * Both are read in the one form in which they are written here: no white space, the
+ * protected header {"alg":"ES256"} and no other, a key with the members "crv",
+ * "kty", "x", "y" and no other.  A scalar outside 1 to n - 1 is RH_E_ARGUMENT.
  */
 int es256_key_generate(uint8_t secret[KEY_SIZE], rh_error *error);
 int es256_public_jwk(const uint8_t secret[KEY_SIZE], char **ret, rh_error *error);

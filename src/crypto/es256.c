@@ -35,10 +35,12 @@ static int ec_failed(rh_error *error)
 
 int es256_key_generate(uint8_t secret[KEY_SIZE], rh_error *error)
 {
-	EVP_PKEY *key = EVP_EC_gen("P-256");
+	EVP_PKEY *key;
 	BIGNUM *scalar = NULL;
 	int code = RH_OK;
 
+	crypto_begin();
+	key = EVP_EC_gen("P-256");
 	if (key == NULL || EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_PRIV_KEY, &scalar) != 1 ||
 	    BN_bn2binpad(scalar, secret, KEY_SIZE) != KEY_SIZE)
 		code = ec_failed(error);
@@ -101,10 +103,12 @@ static EVP_PKEY *make_key(const uint8_t point[POINT_SIZE], const BIGNUM *scalar)
 static int read_secret(const uint8_t secret[KEY_SIZE], uint8_t point[POINT_SIZE],
     EVP_PKEY **ret_key, rh_error *error)
 {
-	BIGNUM *scalar = BN_secure_new();
+	BIGNUM *scalar;
 	EVP_PKEY *key = NULL;
 	int code = RH_OK;
 
+	crypto_begin();
+	scalar = BN_secure_new();
 	if (scalar == NULL || BN_bin2bn(secret, KEY_SIZE, scalar) == NULL) {
 		code = ec_failed(error);
 		goto out;
@@ -269,6 +273,7 @@ int es256_verify_detached(
 		return error_set(error, RH_E_BACKUP_CORRUPT, "the public key is malformed");
 	if (!read_jws(jws, signature))
 		return error_set(error, RH_E_BACKUP_CORRUPT, "the signature is malformed");
+	crypto_begin();
 	key = make_key(point, NULL);
 	if (key == NULL)
 		return crypto_failed(

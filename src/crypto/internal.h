@@ -10,7 +10,13 @@
 /* Shared inside the room only. */
 
 /*
- * After a call of libcrypto failed: RH_E_MEMORY if it says that it had no memory,
+ * Before a function's first call of libcrypto: forgets earlier failures of this
+ * thread, so that crypto_failed tells of these calls only.
+ */
+void crypto_begin(void);
+
+/*
+ * After a call of libcrypto failed: RH_E_MEMORY if that was for want of memory,
  * else ${code} with the sentence ${what}.  Empties this thread's error queue of libcrypto.
  */
 int crypto_failed(rh_error *error, int code, const char *what);

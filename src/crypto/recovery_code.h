@@ -24,7 +24,10 @@ void recovery_code_format(char text[RECOVERY_CODE_SIZE], const struct age_identi
  */
 int recovery_code_parse(struct age_identity *identity, const char *text, rh_error *error);
 
-/* Reads what an owner typed: an age identity or a recovery code. */
+/*
+ * Reads what an owner typed, or the text of his key file: an age identity or a
+ * recovery code, with lines beginning with "#" around it.  RH_E_SECRET_TYPED.
+ */
 int recovery_key_parse(struct age_identity *identity, const char *text, rh_error *error);
 
 #endif

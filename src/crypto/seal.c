@@ -46,6 +46,7 @@ static int next_nonce(struct sealer *sealer, uint8_t nonce[AEAD_NONCE_SIZE], rh_
 
 	if (sealer->nonces_left == 0 || sealer->process != process) {
 		sealer->nonces_left = 0;
+		crypto_begin();
 		if (RAND_bytes(&sealer->nonces[0][0], sizeof sealer->nonces) != 1)
 			return crypto_failed(
 			    error, RH_E_INTERNAL, "libcrypto gives no random numbers");
