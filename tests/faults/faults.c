@@ -61,7 +61,7 @@ static const struct fault {
     {"read-error", CALL_READ, FAIL_ONCE, EIO, read_codes},
     {"short-read", CALL_READ, HALF, 0, no_codes},
     {"read-interrupted", CALL_READ, FAIL_ONCE, EINTR, no_codes},
-    {"open-error", CALL_OPEN, FAIL_ONCE, EMFILE, open_codes},
+    {"open-error", CALL_OPEN, FAIL_FROM_THERE_ON, EMFILE, open_codes},
     {"truncate-error", CALL_TRUNCATE, FAIL_ONCE, EIO, write_codes},
     {"unlink-error", CALL_UNLINK, FAIL_ONCE, EIO, write_codes},
     {"no-thread", CALL_THREAD, FAIL_ONCE, EAGAIN, memory_codes},
@@ -387,6 +387,7 @@ static bool make_places(void)
 	fflush(stdout);
 	pid_t child = fork();
 	if (child == 0) {
+		inject_init();
 		mkdir(pristine, 0700);
 		_exit(scenario_prepare(
 			  pristine, shared->recovery_key, sizeof shared->recovery_key)

@@ -61,6 +61,7 @@ static atomic_flag blocks_lock = ATOMIC_FLAG_INIT;
 static long live;
 static uint32_t age;
 static uintptr_t loader_start, loader_end;
+static void (*openssl_thread_stop)(void);
 
 static void lock(void)
 {
@@ -120,6 +121,8 @@ static void block_remove(void *block)
 
 long inject_live(void)
 {
+	if (openssl_thread_stop != NULL)
+		openssl_thread_stop();
 	lock();
 	long count = live;
 	unlock();
@@ -477,6 +480,8 @@ void inject_init(void)
 	dl_iterate_phdr(find_loader, NULL);
 	real_pthread_create =
 	    (pthread_create_function *)(uintptr_t)dlsym(RTLD_NEXT, "pthread_create");
+	openssl_thread_stop =
+	    (void (*)(void))(uintptr_t)dlsym(RTLD_DEFAULT, "OPENSSL_thread_stop");
 	/* The first backtrace loads libgcc. */
 	backtrace(frames, FRAMES);
 }

@@ -46,7 +46,10 @@ bool inject_fired(void);
  */
 const char *inject_site(void);
 
-/* Blocks that are allocated now, without those of the dynamic linker and of threads. */
+/*
+ * Blocks that are allocated now, without those of the dynamic linker and of threads,
+ * and without the calling thread's queue of OpenSSL errors, which is emptied.
+ */
 long inject_live(void);
 
 /* Marks the present; inject_print_new prints the sites of blocks that were allocated since and
