@@ -16,6 +16,7 @@ struct run {
 	struct backup_writer *writer;
 	struct backup_header header;
 	uint32_t frames;
+	bool ended; /* the cursor has nothing left */
 };
 
 /* Rows of the store on their way to be one frame. */
@@ -85,7 +86,7 @@ static int produce(void *context, void *pointer, bool *ret_end, rh_error *error)
 
 	item->count = 0;
 	item->number = run->frames++;
-	while (bytes < FRAME_TARGET) {
+	while (!run->ended && bytes < FRAME_TARGET) {
 		struct store_row *row = next_row(item);
 		int code = row != NULL ? RH_OK : error_memory(error);
 
@@ -93,6 +94,7 @@ static int produce(void *context, void *pointer, bool *ret_end, rh_error *error)
 			code = store_cursor_next(run->cursor, row, &more, error);
 		if (code != RH_OK)
 			return code;
+		run->ended = !more;
 		if (!more)
 			break;
 		/* A member's tar header and its padding count as well. */
