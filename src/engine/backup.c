@@ -1,7 +1,7 @@
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#include <stdlib.h>
 
 #include "base/pipeline.h"
 
@@ -269,6 +269,10 @@ static int write_archive(struct run *run, struct backup_directory *directory,
 	code = store_totals(store, &totals, error);
 	if (code == RH_OK) {
 		report_totals(run->report, totals.licenses, totals.bytes);
+		snprintf(run->header.generator, sizeof run->header.generator, "rehost %s",
+		    rh_version());
+		snprintf(run->header.computer_id, sizeof run->header.computer_id, "%s",
+		    computer_id(run->store->computer));
 		run->header.owned = totals.licenses - totals.restricted - totals.managed;
 		run->header.restricted = totals.restricted + totals.managed;
 		run->header.bytes = totals.bytes;
