@@ -133,7 +133,6 @@ static int configure(struct store *store)
 				       "PRAGMA cell_size_check = ON;"
 				       "PRAGMA foreign_keys = ON;"
 				       "PRAGMA mmap_size = 0;"
-				       "PRAGMA cache_size = -16384;" /* KiB */
 				       "PRAGMA journal_size_limit = 16777216;" /* bytes */
 				       "PRAGMA synchronous = FULL;";
 	sqlite3 *db = store->db;

@@ -19,6 +19,8 @@
 enum statement {
 	SQL_BEGIN_READ,
 	SQL_BEGIN_WRITE,
+	SQL_CACHE_READING, /* a scan needs little */
+	SQL_CACHE_WRITING, /* the index on ids is written all over */
 	SQL_COMMIT,
 	SQL_ROLLBACK,
 	SQL_STORE_INSERT,

@@ -257,6 +257,8 @@ static int open_file(
 	else if (code == RH_OK && contents == CONTENTS_OLDER)
 		code = upgrade(store, computer, error);
 	if (code == RH_OK)
+		code = statement_run(store, SQL_CACHE_READING, NULL, error);
+	if (code == RH_OK)
 		code = unlock(store, computer, error);
 	if (code != RH_OK) {
 		database_disconnect(store);

@@ -132,7 +132,9 @@ int store_begin(struct store *store, rh_error *error)
 	code = statement_run(store, SQL_BEGIN_WRITE, NULL, error);
 	if (code != RH_OK)
 		return code;
-	code = totals_load(store, &store->totals, error);
+	code = statement_run(store, SQL_CACHE_WRITING, NULL, error);
+	if (code == RH_OK)
+		code = totals_load(store, &store->totals, error);
 	if (code != RH_OK) {
 		statement_run(store, SQL_ROLLBACK, NULL, NULL);
 		return code;
@@ -151,6 +153,14 @@ static int still_open(struct store *store, rh_error *error)
 	return error_set(error, RH_E_STORE_WRITE, "there is no transaction on %s", store->path);
 }
 
+static void ended(struct store *store, bool committed)
+{
+	store->writing = false;
+	dictionary_settle(store, committed);
+	/* If this fails, the handle only holds more memory than it needs. */
+	statement_run(store, SQL_CACHE_READING, NULL, NULL);
+}
+
 int store_commit(struct store *store, rh_error *error)
 {
 	int code;
@@ -162,8 +172,7 @@ int store_commit(struct store *store, rh_error *error)
 		code = statement_run(store, SQL_COMMIT, NULL, error);
 	if (code != RH_OK)
 		return code;
-	store->writing = false;
-	dictionary_settle(store, true);
+	ended(store, true);
 	return RH_OK;
 }
 
@@ -171,10 +180,9 @@ void store_rollback(struct store *store)
 {
 	if (!store->writing)
 		return;
-	store->writing = false;
-	dictionary_settle(store, false);
 	if (!sqlite3_get_autocommit(store->db))
 		statement_run(store, SQL_ROLLBACK, NULL, NULL);
+	ended(store, false);
 }
 
 int write_enter(struct store *store, bool *ret_own, rh_error *error)
