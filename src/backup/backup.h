@@ -47,10 +47,17 @@ struct backup_generation {
 int backup_list(struct backup_directory *directory, struct backup_generation **ret,
     size_t *ret_count, rh_error *error);
 
-/* Removes generations older than the ${keep} newest ones. */
+/*
+ * Removes generations older than the ${keep} newest whole ones; never the one
+ * that was committed through ${directory}.
+ */
 int backup_prune(struct backup_directory *directory, unsigned keep, rh_error *error);
 
-/* Whether recovery.age is there, and puts it there; see FORMAT.md. */
+/*
+ * Opens recovery.age, and puts it there; see FORMAT.md.  Reading: RH_E_SECRET_NEEDED if
+ * there is none that the passphrase could open, RH_E_SECRET_WRONG, RH_E_BACKUP_CORRUPT.
+ * Writing takes about a second, and needs a directory opened for writing.
+ */
 int backup_recovery_read(struct backup_directory *directory, const char *passphrase,
     struct age_identity *ret, rh_error *error);
 int backup_recovery_write(struct backup_directory *directory, const char *passphrase,
@@ -132,7 +139,9 @@ struct backup_writer;
 
 /*
  * Starts a generation under a temporary name, with ${header} as first member,
- * signed by ${signing_key} (P-256 scalar).  Fills ${header->id} and ${header->created}.
+ * signed by ${signing_key} (P-256 scalar).  Fills ${header->id}, ${header->created}
+ * (later than every generation there), ${header->format_version}, and ${header->generator}
+ * if it is empty; ${header->computer_key} is not read.  ${directory} outlives the writer.
  */
 int backup_writer_new(struct backup_directory *directory, struct backup_header *header,
     const uint8_t *signing_key, const struct age_recipient *recipients, size_t count,
@@ -148,7 +157,11 @@ int backup_writer_append(
 int backup_writer_finish(
     struct backup_writer *writer, int (*stop)(void *context), void *context, rh_error *error);
 
-/* Renames it into place and flushes the directory: from here on it is a backup. */
+/*
+ * Writes HOW-TO-OPEN.txt if needed, renames the file into place and flushes the directory:
+ * from here on it is a backup.  If only that flush fails the backup stays, beside the older
+ * ones.
+ */
 int backup_writer_commit(struct backup_writer *writer, rh_error *error);
 /* Size of the age file so far. */
 uint64_t backup_writer_bytes(const struct backup_writer *writer);
