@@ -13,8 +13,8 @@
  * a fuzz target.
  */
 
-#define LICENSE_MAX (1024 * 1024)      /* bytes of a document */
-#define LICENSE_PER_DOCUMENT_MAX 256   /* licences in one envelope */
+#define LICENSE_MAX (1024 * 1024) /* bytes of a document */
+#define LICENSE_PER_DOCUMENT_MAX 256 /* licences in one envelope */
 #define LICENSE_COUNTS_MAX 8
 #define LICENSE_TIME_NONE INT64_MIN
 
@@ -28,40 +28,40 @@ struct license_count {
 
 /* The common record.  Text is valid UTF-8 without control characters; "" is unknown. */
 struct license {
-	char id[256];          /* never empty */
+	char id[256]; /* never empty */
 	char key_id[128];
 	char issuer[256];
 	char title[512];
-	char service[512];     /* address of the License Management Service */
+	char service[512]; /* address of the License Management Service */
 	int64_t issued;
 	int64_t not_before;
 	int64_t not_after;
 	struct license_count counts[LICENSE_COUNTS_MAX];
 	size_t count_count;
 	enum license_right backup;
-	const char *reason;    /* static: why it is restricted; "" otherwise */
-	const char *format;    /* static: name of the reader */
+	const char *reason; /* static: why it is restricted; "" otherwise */
+	const char *format; /* static: name of the reader */
 };
 
 /* A document as it came. */
 struct license_document {
 	const uint8_t *data;
 	size_t size;
-	const char *name;      /* where from: for titles and messages; may be NULL */
-	const char *format;    /* a reader's name, or NULL to detect */
+	const char *name; /* where from: for titles and messages; may be NULL */
+	const char *format; /* a reader's name, or NULL to detect */
 };
 
 /* Receives each licence of a document; a code other than RH_OK stops. */
 typedef int (*license_sink)(void *context, const struct license *license, rh_error *error);
 
 struct license_reader {
-	const char *name;      /* "wmdrm" */
-	const char *title;     /* "Windows Media DRM 7 licence (XML)" */
+	const char *name; /* "wmdrm" */
+	const char *title; /* "Windows Media DRM 7 licence (XML)" */
 	/* Whether the document looks like this format; NULL: only when asked for. */
 	bool (*detect)(const struct license_document *document);
 	/* Calls ${sink} at least once, or fails. */
-	int (*read)(const struct license_document *document, license_sink sink,
-	    void *context, rh_error *error);
+	int (*read)(const struct license_document *document, license_sink sink, void *context,
+	    rh_error *error);
 };
 
 /* The one list of readers, in order of detection; ends with NULL. */
@@ -73,8 +73,8 @@ extern const struct license_reader *const license_readers[];
  * RH_E_LICENSE_XML, RH_E_LICENSE_KEY_ID, RH_E_LICENSE_TOO_BIG.
  * Safe on several threads at once.
  */
-int license_read(const struct license_document *document, license_sink sink,
-    void *context, rh_error *error);
+int license_read(
+    const struct license_document *document, license_sink sink, void *context, rh_error *error);
 
 /* The class that the record's rights make. */
 enum license_class license_class(const struct license *license);
@@ -87,19 +87,21 @@ enum license_class license_class(const struct license *license);
 struct license_state {
 	struct license_count counts[LICENSE_COUNTS_MAX];
 	size_t count_count;
-	int64_t first_use;     /* LICENSE_TIME_NONE: not used yet */
-	char format[32];       /* "" : detected */
-	char name[256];        /* "" : not needed */
+	int64_t first_use; /* LICENSE_TIME_NONE: not used yet */
+	char format[32]; /* "" : detected */
+	char name[256]; /* "" : not needed */
 };
 
 void license_state_init(struct license_state *state);
 bool license_state_empty(const struct license_state *state);
 
 /* Bounded; RH_E_LICENSE_INVALID. */
-int license_state_parse(struct license_state *state, const void *json, size_t size, rh_error *error);
+int license_state_parse(
+    struct license_state *state, const void *json, size_t size, rh_error *error);
 
 /* Appends compact JSON. */
-int license_state_format(const struct license_state *state, struct buffer *buffer, rh_error *error);
+int license_state_format(
+    const struct license_state *state, struct buffer *buffer, rh_error *error);
 
 /*
  * Takes the more spent of both: lower count per action, earlier first use.

@@ -1,0 +1,189 @@
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <jansson.h>
+#include <libxml/parser.h>
+#include <libxml/xmlmemory.h>
+
+#include "license/license.h"
+
+/*
+ * Every allocation fails in turn: ours (the linker's --wrap), libxml2's and
+ * jansson's (their own hooks).
+ */
+static size_t allocations; /* since the last start */
+static size_t failing; /* the one that fails; 0: none */
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *old, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *old, size_t size);
+
+static bool fails(void)
+{
+	return ++allocations == failing;
+}
+
+void *__wrap_malloc(size_t size)
+{
+	return fails() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+	return fails() ? NULL : __real_calloc(count, size);
+}
+
+void *__wrap_realloc(void *old, size_t size)
+{
+	return fails() ? NULL : __real_realloc(old, size);
+}
+
+static char *wrap_strdup(const char *text)
+{
+	char *copy = __wrap_malloc(strlen(text) + 1);
+
+	return copy != NULL ? strcpy(copy, text) : NULL;
+}
+
+static int collect(void *context, const struct license *license, rh_error *error)
+{
+	(void)error;
+	*(struct license *)context = *license;
+	return RH_OK;
+}
+
+static int read_one(const char *text, struct license *license, rh_error *error)
+{
+	const struct license_document document = {
+	    (const uint8_t *)text, strlen(text), "x", NULL};
+
+	return license_read(&document, collect, license, error);
+}
+
+static void check_document(const char *text, int expected)
+{
+	struct license whole = {0}, license;
+	rh_error error;
+	size_t count;
+
+	failing = 0;
+	allocations = 0;
+	assert_int_equal(read_one(text, &whole, &error), expected);
+	count = allocations;
+	assert_true(count > 3);
+	for (size_t i = 1; i <= count; i++) {
+		int code;
+
+		memset(&license, 0, sizeof license);
+		allocations = 0;
+		failing = i;
+		code = read_one(text, &license, &error);
+		failing = 0;
+		if (code == RH_E_MEMORY)
+			continue;
+		/* A library may do without; what comes out is whole all the same. */
+		if (code != expected)
+			fail_msg("allocation %zu of %zu: %d %s", i, count, code, error.text);
+		if (code == RH_OK)
+			assert_memory_equal(&license, &whole, sizeof license);
+	}
+	assert_int_equal(read_one(text, &license, &error), expected);
+}
+
+static void test_wmdrm(void **state)
+{
+	(void)state;
+	check_document(
+	    "<?xml version='1.0' encoding='utf-8'?><LICENSERESPONSE><LICENSE version='2.0.0.0'>"
+	    "<DATA><LID>one</LID><KID>AQIDBAUGBwgJCgsMDQ4PEA==</KID>"
+	    "<META name='title'>A &amp; B</META><META name=' url ' value='a&#10;b'/>"
+	    "<ONSTORE><ACTION><![CDATA[secstate.n = 5]]></ACTION></ONSTORE>"
+	    "<ONACTION type='Play'><CONDITION><![CDATA[secstate.n > 0]]></CONDITION>"
+	    "<ACTION>secstate.n--</ACTION></ONACTION><ONACTION type='Backup'/>"
+	    "</DATA></LICENSE></LICENSERESPONSE>",
+	    RH_OK);
+	check_document("<LICENSERESPONSE><LICENSE "
+		       "version='2.0.0.0'>PExJQ0VOU0U+PERBVEE+"
+		       "PExJRD5pbjwvTElEPjwvREFUQT48L0xJQ0VOU0U+</LICENSE>"
+		       "<LICENSE><DATA><LID>two</LID></DATA></LICENSE></LICENSERESPONSE>",
+	    RH_OK);
+	check_document("<?xml version='1.0' encoding='ISO-8859-1'?><LICENSE><DATA><LID>a</LID>"
+		       "<META name='title'>\xe9</META></DATA></LICENSE>",
+	    RH_OK);
+	check_document("<LICENSE><DATA><LID>a</DATA></LICENSE>", RH_E_LICENSE_XML);
+	check_document(
+	    "<LICENSE><DATA><LID>a</LID><LID>b</LID></DATA></LICENSE>", RH_E_LICENSE_INVALID);
+}
+
+static void test_lcp(void **state)
+{
+	(void)state;
+	check_document(
+	    "{\"id\":\"1\",\"issued\":\"2024-10-02T09:14:31Z\",\"provider\":\"p\","
+	    "\"encryption\":{"
+	    "\"profile\":\"p\",\"content_key\":{\"encrypted_value\":\"A\",\"algorithm\":\"a\"},"
+	    "\"user_key\":{\"text_hint\":\"h\",\"algorithm\":\"a\",\"key_check\":\"A\"}},"
+	    "\"links\":[{\"rel\":\"hint\",\"href\":\"h\"},{\"rel\":[\"publication\"],\"href\":"
+	    "\"b\"}],"
+	    "\"rights\":{\"print\":1},"
+	    "\"signature\":{\"algorithm\":\"a\",\"certificate\":\"A\",\"value\":\"A\"}}",
+	    RH_OK);
+	check_document("{\"id\":\"1\",\"provider\":[{\"a\":1.5},null]", RH_E_LICENSE_INVALID);
+}
+
+static void test_state(void **unused)
+{
+	static const char json[] =
+	    "{\"counts\":{\"play\":3},\"first_use\":\"2026-11-22T15:10:00Z\","
+	    "\"format\":\"opaque\",\"name\":\"a.lic\"}";
+	struct license_state state;
+	struct buffer buffer;
+	size_t count = 1000;
+	rh_error error;
+
+	(void)unused;
+	for (size_t i = 0; i <= count; i++) {
+		int code;
+
+		memset(&buffer, 0, sizeof buffer);
+		allocations = 0;
+		failing = i;
+		code = license_state_parse(&state, json, strlen(json), &error);
+		if (code == RH_OK)
+			code = license_state_format(&state, &buffer, &error);
+		failing = 0;
+		if (i == 0)
+			count = allocations;
+		if (code == RH_OK) {
+			assert_int_equal(buffer.size, strlen(json));
+			assert_memory_equal(buffer.data, json, buffer.size);
+		} else {
+			assert_int_equal(code, RH_E_MEMORY);
+			assert_int_equal(buffer.size, 0);
+		}
+		assert_true(i > 0 || code == RH_OK);
+		buffer_free(&buffer);
+	}
+	assert_true(count > 10);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_wmdrm),
+	    cmocka_unit_test(test_lcp),
+	    cmocka_unit_test(test_state),
+	};
+
+	xmlMemSetup(free, __wrap_malloc, __wrap_realloc, wrap_strdup);
+	json_set_alloc_funcs(__wrap_malloc, free);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

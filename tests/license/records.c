@@ -1,0 +1,96 @@
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+
+#include "records.h"
+
+static void check_text(const char *text, size_t capacity)
+{
+	size_t length = strnlen(text, capacity);
+
+	assert_true(length < capacity);
+	assert_true(utf8_valid(text, length));
+	for (size_t i = 0; i < length; i++)
+		assert_true((unsigned char)text[i] >= 0x20 && text[i] != 0x7f);
+}
+
+static void check_record(const struct license *license)
+{
+	check_text(license->id, sizeof license->id);
+	assert_true(license->id[0] != '\0');
+	check_text(license->key_id, sizeof license->key_id);
+	check_text(license->issuer, sizeof license->issuer);
+	check_text(license->title, sizeof license->title);
+	assert_string_equal(license->service, "");
+	assert_true(license->count_count <= LICENSE_COUNTS_MAX);
+	for (size_t i = 0; i < license->count_count; i++)
+		check_text(license->counts[i].action, sizeof license->counts[i].action);
+	assert_non_null(license->reason);
+	assert_true((license->reason[0] == '\0') == (license->backup == LICENSE_YES));
+	assert_non_null(license->format);
+}
+
+static int collect(void *context, const struct license *license, rh_error *error)
+{
+	struct records *records = context;
+
+	(void)error;
+	check_record(license);
+	assert_true(records->count < LICENSE_PER_DOCUMENT_MAX);
+	records->items[records->count++] = *license;
+	return RH_OK;
+}
+
+void records_read(struct records *records, const void *data, size_t size, const char *name,
+    const char *format)
+{
+	uint8_t *copy = malloc(size > 0 ? size : 1);
+	const struct license_document document = {copy, size, name, format};
+
+	assert_non_null(copy);
+	memcpy(copy, data, size);
+	memset(records, 0, sizeof *records);
+	records->code = license_read(&document, collect, records, &records->error);
+	free(copy);
+	if (records->code == RH_OK) {
+		assert_true(records->count > 0);
+		return;
+	}
+	assert_int_equal(records->error.code, records->code);
+	assert_int_equal(records->count, 0);
+	assert_true(utf8_valid(records->error.text, strlen(records->error.text)));
+	if (name != NULL && records->code != RH_E_MEMORY)
+		assert_non_null(strstr(records->error.text, name));
+	/* The sentence is there for those who do not ask for it, too. */
+	assert_int_not_equal(records->error.text[0], '\0');
+}
+
+static const char *right_text(enum license_right right)
+{
+	return right == LICENSE_YES ? "yes" : right == LICENSE_NO ? "no" : "unknown";
+}
+
+void record_text(char text[RECORD_TEXT_SIZE], const struct license *license)
+{
+	char issued[TIME_TEXT_SIZE], from[TIME_TEXT_SIZE], to[TIME_TEXT_SIZE];
+	char counts[512] = "";
+
+	for (size_t i = 0; i < license->count_count; i++)
+		snprintf(counts + strlen(counts), sizeof counts - strlen(counts), "%s%s:%llu",
+		    i > 0 ? "," : "", license->counts[i].action,
+		    (unsigned long long)license->counts[i].remaining);
+	time_format(issued, license->issued);
+	time_format(from, license->not_before);
+	time_format(to, license->not_after);
+	snprintf(text, RECORD_TEXT_SIZE, "%s|%s|%s|%s|%s|%s|%s|%s|%s", license->id,
+	    license->key_id, license->issuer, license->title, issued, from, to, counts,
+	    right_text(license->backup));
+}
