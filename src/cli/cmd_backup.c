@@ -1,0 +1,90 @@
+#include <stdio.h>
+#include <unistd.h>
+
+#include "cli/cmd.h"
+#include "cli/events.h"
+#include "cli/exit.h"
+#include "cli/record.h"
+#include "cli/secret.h"
+#include "cli/sheet.h"
+#include "cli/talk.h"
+#include "cli/text.h"
+
+/* A key on a screen is for the owner; in the log of a job it would be a leak. */
+static void say_key(rh_store *store)
+{
+	rh_recovery_key key = {NULL, NULL, NULL};
+	rh_error error = {0};
+
+	if (record_wanted() || !isatty(STDERR_FILENO)) {
+		talk("a recovery key was made: 'rehost recovery show' shows it, "
+		     "'rehost recovery sheet' makes a page to print");
+		return;
+	}
+	if (rh_recovery_show(store, &key, &error) != RH_OK || key.code == NULL)
+		return;
+	fputs("\nYour recovery key was made.  Without it, this backup opens on this computer\n"
+	      "only.  Write it down and keep it away from the backup:\n\n",
+	    stderr);
+	sheet_box(stderr, &key);
+	fputs("\nIt is not shown by itself again; 'rehost recovery show' shows it as long as\n"
+	      "this computer lives, 'rehost recovery sheet' makes a page to print.\n\n",
+	    stderr);
+	rh_recovery_free(&key);
+}
+
+static void say_summary(const rh_summary *summary, const char *directory)
+{
+	char count[48], left_out[48], size[TEXT_SIZE];
+
+	if (summary->restricted == 0)
+		talk("backed up %s (%s) to %s", report_count(count, summary->done),
+		    text_bytes(size, summary->bytes), directory);
+	else
+		talk("backed up %s (%s) to %s; %s may not leave this computer",
+		    report_count(count, summary->done), text_bytes(size, summary->bytes),
+		    directory, report_count(left_out, summary->restricted));
+}
+
+static int run(const struct arguments *arguments, rh_store *store, const char *passphrase)
+{
+	const char *directory = arguments->operands[0];
+	rh_backup_options options = RH_BACKUP_OPTIONS_INIT;
+	rh_summary summary = {0};
+	rh_error error = {0};
+	struct report report;
+	int status;
+
+	options.overwrite = option_given(arguments, OPTION_OVERWRITE);
+	options.keep = option_number(arguments, OPTION_KEEP, 1);
+	options.recipients = arguments->recipients;
+	options.recipient_count = arguments->recipient_count;
+	options.passphrase = passphrase;
+	report_start(&report, RH_OPERATION_BACKUP, arguments);
+	rh_backup(store, directory, &options, &report.listener, &summary, &error);
+	status = report_finish(&report, &summary, &error);
+	if (status == EXIT_DONE)
+		say_summary(&summary, directory);
+	if (report.key_made)
+		say_key(store);
+	return status == EXIT_DONE && summary.restricted > 0 ? EXIT_PARTIAL : status;
+}
+
+int cmd_backup(const struct arguments *arguments)
+{
+	const char *path = arguments->values[OPTION_PASSPHRASE_FILE];
+	struct secret passphrase = {.given = false};
+	rh_store *store = NULL;
+	rh_error error = {0};
+	int status;
+
+	if (cmd_open_store(arguments, 0, &store, &error) != RH_OK)
+		return cmd_fail(&error);
+	if (path != NULL && secret_read_passphrase(path, true, &passphrase, &error) != RH_OK)
+		status = cmd_fail(&error);
+	else
+		status = run(arguments, store, passphrase.given ? passphrase.text : NULL);
+	secret_wipe(&passphrase);
+	rh_store_close(store);
+	return status;
+}

@@ -1,0 +1,198 @@
+#include <string.h>
+
+#include "cli/cmd.h"
+#include "cli/options.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+#define ROW_FILTER                                                                             \
+	{                                                                                      \
+		OPTION_FILTER, 0, "filter", ARGUMENT_WORD, "TERMS",                            \
+		    "only licences that match, as in 'title=*river*,class=owned'"              \
+	}
+#define ROW_KEY                                                                                \
+	{                                                                                      \
+		OPTION_RECOVERY_KEY_FILE, 0, "recovery-key-file", ARGUMENT_FILE, "FILE",       \
+		    "open with the recovery key or code in FILE ('-': standard input)"         \
+	}
+#define ROW_PASSPHRASE                                                                         \
+	{                                                                                      \
+		OPTION_PASSPHRASE_FILE, 0, "passphrase-file", ARGUMENT_FILE, "FILE",           \
+		    "open recovery.age of the backup with the passphrase in FILE ('-': "       \
+		    "standard input)"                                                          \
+	}
+#define ROW_VERBOSE                                                                            \
+	{                                                                                      \
+		OPTION_VERBOSE, 'v', "verbose", ARGUMENT_NONE, NULL,                           \
+		    "name every licence that was not plainly copied"                           \
+	}
+
+const struct option_row global_options[] = {
+    {OPTION_STORE, 0, "store", ARGUMENT_DIRECTORY, "DIR",
+	"use the licence store in DIR (default: $REHOST_STORE, or a folder of your own)"},
+    {OPTION_JSON, 0, "json", ARGUMENT_NONE, NULL, "write one JSON object a line"},
+    {OPTION_QUIET, 'q', "quiet", ARGUMENT_NONE, NULL, "say nothing but errors"},
+    {OPTION_HELP, 'h', "help", ARGUMENT_NONE, NULL, "show help and exit"},
+    {OPTION_VERSION, 0, "version", ARGUMENT_NONE, NULL, "show the version and exit"},
+};
+const size_t global_option_count = COUNT(global_options);
+
+static const struct option_row add_options[] = {
+    {OPTION_FORMAT, 0, "format", ARGUMENT_FORMAT, "NAME",
+	"read every file as this format: wmdrm, lcp or opaque"},
+    ROW_VERBOSE,
+};
+
+static const struct option_row list_options[] = {ROW_FILTER};
+
+static const struct option_row backup_options[] = {
+    {OPTION_OVERWRITE, 0, "overwrite", ARGUMENT_NONE, NULL,
+	"put the new backup in place of the one in DIR"},
+    {OPTION_KEEP, 0, "keep", ARGUMENT_NUMBER, "N",
+	"with --overwrite: keep the N newest backups, the new one included (default 1)"},
+    {OPTION_RECIPIENT, 0, "recipient", ARGUMENT_WORD, "age1...",
+	"let this age recipient open the backup too (may be repeated)"},
+    {OPTION_PASSPHRASE_FILE, 0, "passphrase-file", ARGUMENT_FILE, "FILE",
+	"also write recovery.age: your recovery key under the passphrase in FILE "
+	"('-': standard input)"},
+    ROW_VERBOSE,
+};
+
+static const struct option_row restore_options[] = {
+    {OPTION_PLAN, 0, "plan", ARGUMENT_NONE, NULL,
+	"say what would happen to each licence, and change nothing"},
+    ROW_FILTER,
+    ROW_KEY,
+    ROW_PASSPHRASE,
+    {OPTION_INDIVIDUALIZE, 0, "individualize", ARGUMENT_NONE, NULL,
+	"agree that a License Management Service learns this computer's identity"},
+    ROW_VERBOSE,
+};
+
+static const struct option_row verify_options[] = {
+    {OPTION_DEEP, 0, "deep", ARGUMENT_NONE, NULL,
+	"insist on a key: read and compare every licence, or fail"},
+    ROW_KEY,
+    ROW_PASSPHRASE,
+    ROW_VERBOSE,
+};
+
+static const struct option_row inspect_options[] = {
+    {OPTION_LICENSES, 0, "licenses", ARGUMENT_NONE, NULL, "list the licences too"},
+    ROW_FILTER,
+    ROW_KEY,
+    ROW_PASSPHRASE,
+};
+
+static const struct option_row export_options[] = {
+    {OPTION_TO, 0, "to", ARGUMENT_DIRECTORY, "TARGET",
+	"the new or empty directory to write to"},
+    ROW_FILTER,
+    ROW_KEY,
+    ROW_PASSPHRASE,
+    ROW_VERBOSE,
+};
+
+static const struct option_row check_options[] = {ROW_VERBOSE};
+
+static const struct option_row sheet_options[] = {
+    {OPTION_OUTPUT, 'o', "output", ARGUMENT_FILE, "FILE",
+	"write the page to the new file FILE, readable by you alone"},
+    {OPTION_TEXT, 0, "text", ARGUMENT_NONE, NULL, "plain text in place of HTML"},
+};
+
+static const struct option_row forget_options[] = {
+    {OPTION_YES, 'y', "yes", ARGUMENT_NONE, NULL, "do not ask"},
+};
+
+static const struct option_row help_options[] = {
+    {OPTION_DUMP, 0, "dump-options", ARGUMENT_NONE, NULL, NULL},
+};
+
+const struct command commands[] = {
+    {"add", "FILE...", 1, -1, ARGUMENT_FILE, "put licences into this computer's store",
+	"Adds licence files, every file under the directories named, and for '-' the "
+	"licences that standard input brings, one after another.  The format is "
+	"detected.  A licence that is in the store already is not added twice.",
+	add_options, COUNT(add_options), cmd_add},
+    {"list", "", 0, 0, ARGUMENT_NONE, "list the licences in the store",
+	"On a terminal the columns fit its width; elsewhere every value is whole, "
+	"with tabs between them: title, issuer, class, last day, id.",
+	list_options, COUNT(list_options), cmd_list},
+    {"show", "ID", 1, 1, ARGUMENT_LICENSE, "tell all that is known of one licence",
+	"ID may be the beginning of a licence id, as long as only one begins so.", NULL, 0,
+	cmd_show},
+    {"remove", "ID...", 1, -1, ARGUMENT_LICENSE, "remove licences from the store",
+	"Each ID may be the beginning of a licence id, as long as only one begins so.  "
+	"Backups keep what they hold.",
+	NULL, 0, cmd_remove},
+    {"check", "", 0, 0, ARGUMENT_NONE, "check this computer's store",
+	"Reads every page, row and seal of the licence store.", check_options,
+	COUNT(check_options), cmd_check},
+    {"backup", "DIR", 1, 1, ARGUMENT_DIRECTORY, "back up the licences to a directory",
+	"Backs up every licence that allows it into DIR, typically a removable medium.  "
+	"Nothing is visible there before it is complete and has been read back.  The "
+	"first backup makes your recovery key: write it down.",
+	backup_options, COUNT(backup_options), cmd_backup},
+    {"restore", "DIR", 1, 1, ARGUMENT_DIRECTORY, "restore licences from a backup",
+	"Restores the newest complete backup in DIR into this computer's store: all of "
+	"it, or the store stays as it was.  On the computer that made the backup no key "
+	"is needed; elsewhere give your recovery key, or type it when asked.",
+	restore_options, COUNT(restore_options), cmd_restore},
+    {"verify", "DIR", 1, 1, ARGUMENT_DIRECTORY, "check a backup",
+	"With a key, or on the computer that made the backup, every licence is "
+	"authenticated and compared; without one, the structure of the file.",
+	verify_options, COUNT(verify_options), cmd_verify},
+    {"inspect", "DIR", 1, 1, ARGUMENT_DIRECTORY, "tell what a backup holds",
+	"Lists the backups in DIR, newest first, and, if the newest one can be opened, "
+	"what is in it.",
+	inspect_options, COUNT(inspect_options), cmd_inspect},
+    {"export", "DIR", 1, 1, ARGUMENT_DIRECTORY, "write a backup's licences as plain files",
+	"Writes each licence of the newest backup in DIR as licenses/ID/document under "
+	"TARGET, byte for byte as it was added, in the clear.",
+	export_options, COUNT(export_options), cmd_export},
+    {"recovery make", "", 0, 0, ARGUMENT_NONE, "make your recovery key before the first backup",
+	"Does nothing if the store has one.", NULL, 0, cmd_recovery_make},
+    {"recovery show", "", 0, 0, ARGUMENT_NONE, "show your recovery key",
+	"Shows it as an age identity and as a recovery code.  Whoever reads it can open "
+	"your backups.",
+	NULL, 0, cmd_recovery_show},
+    {"recovery check", "[FILE]", 0, 1, ARGUMENT_FILE, "check a recovery key that you noted",
+	"Says whether the recovery code or key in FILE ('-': standard input; none: asked "
+	"for) is free of typing errors, and is this store's.",
+	NULL, 0, cmd_recovery_check},
+    {"recovery sheet", "", 0, 0, ARGUMENT_NONE, "make a page of it to print and put away",
+	"Writes a page with your recovery key as text and QR code, and what to do with "
+	"it: HTML on standard output, to print from any browser.",
+	sheet_options, COUNT(sheet_options), cmd_recovery_sheet},
+    {"recovery forget", "", 0, 0, ARGUMENT_NONE, "keep only its public half on this computer",
+	"Backups go on, but this computer cannot show your recovery key again.", forget_options,
+	COUNT(forget_options), cmd_recovery_forget},
+    {"computer show", "", 0, 0, ARGUMENT_NONE, "show this computer's identity",
+	"Shows the identity of this computer, as far as its licence store has one, and "
+	"the age recipient that stands for it in backups.",
+	NULL, 0, cmd_computer_show},
+    {"help", "[COMMAND]", 0, 2, ARGUMENT_COMMAND, "show help, of one command or of all",
+	"The same as rehost --help, or rehost COMMAND --help.", help_options,
+	COUNT(help_options), cmd_help},
+};
+const size_t command_count = COUNT(commands);
+
+const struct command *command_find(const char *name)
+{
+	for (size_t i = 0; i < command_count; i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+bool command_is_group(const char *word)
+{
+	size_t length = strlen(word);
+
+	for (size_t i = 0; i < command_count; i++)
+		if (strncmp(commands[i].name, word, length) == 0 &&
+		    commands[i].name[length] == ' ')
+			return true;
+	return false;
+}

@@ -1,0 +1,171 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cmd.h"
+#include "cli/text.h"
+#include "cli/completion.h"
+
+#define LICENSES_MAX 200
+
+/* What the words before the current one say. */
+struct place {
+	const struct command *command; /* NULL: not known yet */
+	char name[64]; /* words of a command so far */
+	const struct option_row *open; /* the option whose argument is being typed */
+	struct arguments arguments; /* of the options before the command */
+};
+
+static const struct option_row *find_option(const struct place *place, const char *word)
+{
+	const struct option_row *rows = global_options;
+	size_t count = global_option_count;
+
+	for (int turn = 0; turn < 2 && word[0] == '-'; turn++) {
+		for (size_t i = 0; i < count; i++)
+			if ((word[1] == '-' && strcmp(word + 2, rows[i].name) == 0) ||
+			    (rows[i].letter != 0 && word[1] == rows[i].letter &&
+				word[2] == '\0'))
+				return &rows[i];
+		if (place->command == NULL)
+			break;
+		rows = place->command->options;
+		count = place->command->option_count;
+	}
+	return NULL;
+}
+
+static void take_word(struct place *place, const char *word)
+{
+	const struct option_row *option = find_option(place, word);
+	size_t used = strlen(place->name);
+
+	if (place->open != NULL) {
+		place->arguments.values[place->open->id] = word;
+		place->open = NULL;
+	} else if (option != NULL) {
+		place->open = option->argument == NULL ? NULL : option;
+	} else if (word[0] != '-' && place->command == NULL) {
+		snprintf(place->name + used, sizeof place->name - used, "%s%s",
+		    used == 0 ? "" : " ", word);
+		place->command = command_find(place->name);
+	}
+}
+
+static bool begins(const char *text, const char *with)
+{
+	return strncmp(text, with, strlen(with)) == 0;
+}
+
+static void offer(FILE *out, const char *word, const char *typed, const char *meaning)
+{
+	if (begins(word, typed))
+		fprintf(out, "%s\t%s\n", word, meaning);
+}
+
+static void offer_options(
+    FILE *out, const struct option_row *rows, size_t count, const char *typed)
+{
+	for (size_t i = 0; i < count; i++) {
+		char word[64];
+
+		snprintf(word, sizeof word, "--%s", rows[i].name);
+		if (rows[i].help != NULL)
+			offer(out, word, typed, rows[i].help);
+	}
+}
+
+/* The commands, or the words that may follow the first word of a group. */
+static void offer_commands(FILE *out, const char *group, const char *typed)
+{
+	size_t length = strlen(group);
+	char last[64] = "";
+
+	for (size_t i = 0; i < command_count; i++) {
+		const char *name = commands[i].name;
+		char word[64];
+
+		if (length > 0) {
+			if (begins(name, group) && name[length] == ' ')
+				offer(out, name + length + 1, typed, commands[i].summary);
+			continue;
+		}
+		snprintf(word, sizeof word, "%.*s", (int)strcspn(name, " "), name);
+		if (strcmp(word, last) != 0)
+			offer(out, word, typed, commands[i].summary);
+		strcpy(last, word);
+	}
+}
+
+struct offered {
+	FILE *out;
+	const char *typed;
+	unsigned count;
+};
+
+static int offer_license(void *context, const rh_license *license)
+{
+	struct offered *offered = context;
+	char *id, *title;
+
+	if (!begins(license->id, offered->typed))
+		return 0;
+	id = text_safe(license->id);
+	title = text_safe(license->title);
+	if (id != NULL && title != NULL)
+		offer(offered->out, id, "", title);
+	rh_free(id);
+	rh_free(title);
+	return ++offered->count >= LICENSES_MAX;
+}
+
+static void offer_argument(
+    FILE *out, const struct place *place, enum argument_kind kind, const char *typed)
+{
+	struct offered offered = {out, typed, 0};
+	rh_store *store = NULL;
+
+	switch (kind) {
+	case ARGUMENT_FILE:
+		fputs(":files\n", out);
+		break;
+	case ARGUMENT_DIRECTORY:
+		fputs(":directories\n", out);
+		break;
+	case ARGUMENT_FORMAT:
+		for (size_t i = 0; rh_format_name(i) != NULL; i++)
+			offer(out, rh_format_name(i), typed, rh_format_title(i));
+		break;
+	case ARGUMENT_LICENSE:
+		if (cmd_open_store(&place->arguments, RH_STORE_READ_ONLY, &store, NULL) ==
+		    RH_OK)
+			rh_enumerate(store, NULL, offer_license, &offered, NULL);
+		rh_store_close(store);
+		break;
+	case ARGUMENT_COMMAND:
+		offer_commands(out, "", typed);
+		break;
+	default:
+		break;
+	}
+}
+
+void completion_write(FILE *out, char **words, int count)
+{
+	struct place place = {.command = NULL};
+	const char *typed = count > 0 ? words[count - 1] : "";
+
+	for (int i = 0; i + 1 < count; i++)
+		take_word(&place, words[i]);
+	if (place.open != NULL) {
+		offer_argument(out, &place, place.open->kind, typed);
+	} else if (typed[0] == '-') {
+		if (place.command != NULL)
+			offer_options(
+			    out, place.command->options, place.command->option_count, typed);
+		offer_options(out, global_options, global_option_count, typed);
+	} else if (place.command == NULL) {
+		offer_commands(out, place.name, typed);
+	} else {
+		offer_argument(out, &place, place.command->operand_kind, typed);
+	}
+}

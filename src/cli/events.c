@@ -1,0 +1,256 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/exit.h"
+#include "cli/interrupt.h"
+#include "cli/record.h"
+#include "cli/talk.h"
+#include "cli/text.h"
+#include "cli/events.h"
+
+#define NAMED_MAX 20 /* licences named without --verbose */
+
+json_t *report_event(const rh_event *event)
+{
+	unsigned fields = rh_event_fields(event->type);
+	json_t *object = json_object();
+
+	json_object_set_new(object, "event", json_string(rh_event_name(event->type)));
+	json_object_set_new(
+	    object, "operation", json_string(rh_operation_name(event->operation)));
+	if (fields & RH_FIELD_TOTALS) {
+		json_object_set_new(
+		    object, "licenses_total", json_integer((json_int_t)event->licenses_total));
+		json_object_set_new(
+		    object, "bytes_total", json_integer((json_int_t)event->bytes_total));
+	}
+	if (fields & RH_FIELD_DONE) {
+		json_object_set_new(
+		    object, "licenses_done", json_integer((json_int_t)event->licenses_done));
+		json_object_set_new(
+		    object, "bytes_done", json_integer((json_int_t)event->bytes_done));
+	}
+	if (fields & RH_FIELD_LICENSE)
+		json_object_set_new(object, "license",
+		    event->license == NULL ? json_null() : record_license(event->license));
+	if (fields & RH_FIELD_CODE)
+		record_code(object, event->code, event->next_step);
+	if (fields & RH_FIELD_TEXT)
+		json_object_set_new(object, "text", record_text(event->text));
+	return object;
+}
+
+const char *report_count(char text[48], uint64_t number)
+{
+	char digits[TEXT_SIZE];
+
+	snprintf(text, 48, "%s licence%s", text_number(digits, number), number == 1 ? "" : "s");
+	return text;
+}
+
+/* Whether one more licence is to be named; counts those that are not. */
+static bool may_name(struct report *report)
+{
+	if (report->verbose || report->named < NAMED_MAX) {
+		report->named++;
+		return true;
+	}
+	report->hidden++;
+	return false;
+}
+
+static const char *license_title(const rh_license *license)
+{
+	return license->title[0] != '\0' ? license->title : license->id;
+}
+
+static void say_restricted(struct report *report, const rh_license *license)
+{
+	if (license == NULL || !may_name(report))
+		return;
+	talk("left out: %s%s%s%s%s%s", license_title(license),
+	    license->key_id[0] == '\0' ? "" : " (key id ", license->key_id,
+	    license->key_id[0] == '\0' ? "" : ")", license->reason[0] == '\0' ? "" : ": ",
+	    license->reason);
+}
+
+/* One line of a plan, which is data. */
+static void print_plan(const rh_event *event)
+{
+	const rh_license *license = event->license;
+	const char *what = "refuse";
+	char *title, *id;
+
+	switch (event->code) {
+	case RH_S_ADDED:
+		what = "restore";
+		break;
+	case RH_S_ALREADY_HERE:
+		what = "keep";
+		break;
+	case RH_S_UPDATED:
+		what = "update";
+		break;
+	case RH_S_STATE_MERGED:
+		what = "keep, counts merged";
+		break;
+	case RH_S_OLDER:
+		what = "keep, is newer here";
+		break;
+	case RH_E_RESTRICTED:
+		what = "leave out";
+		break;
+	default:
+		break;
+	}
+	title = text_safe(license == NULL ? event->text : license_title(license));
+	id = text_safe(license == NULL ? "" : license->id);
+	printf("%-19s  %s  %s\n", what, id == NULL ? "" : id, title == NULL ? "" : title);
+	free(title);
+	free(id);
+}
+
+static const char *result_word(int code)
+{
+	switch (code) {
+	case RH_S_ADDED:
+		return "added";
+	case RH_S_ALREADY_HERE:
+		return "already here";
+	case RH_S_UPDATED:
+		return "updated";
+	case RH_S_STATE_MERGED:
+		return "counts merged";
+	case RH_S_OLDER:
+		return "newer one kept";
+	default:
+		return "refused";
+	}
+}
+
+static void say_license(struct report *report, const rh_event *event)
+{
+	bool failed = event->code < RH_S_ADDED && event->code != RH_OK;
+	const char *place = event->text;
+	char phrase[1024];
+
+	if (report->operation == RH_OPERATION_PLAN) {
+		print_plan(event);
+		return;
+	}
+	if (!failed && !report->verbose)
+		return;
+	if (!may_name(report))
+		return;
+	if (place[0] == '\0')
+		place = event->license != NULL
+			    ? license_title(event->license)
+			    : talk_phrase(phrase, sizeof phrase, rh_code_sentence(event->code));
+	talk("%s: %s",
+	    failed && report->operation >= RH_OPERATION_VERIFY ? "damaged"
+							       : result_word(event->code),
+	    place);
+}
+
+static void say(struct report *report, const rh_event *event)
+{
+	switch (event->type) {
+	case RH_EVENT_RESTRICTED:
+		say_restricted(report, event->license);
+		break;
+	case RH_EVENT_LICENSE:
+		say_license(report, event);
+		break;
+	case RH_EVENT_NOTICE:
+		talk("note: %s", event->text);
+		break;
+	default:
+		break;
+	}
+}
+
+static int on_event(void *context, const rh_event *event)
+{
+	struct report *report = context;
+
+	pthread_mutex_lock(&report->lock);
+	if (event->type == RH_EVENT_RECOVERY_KEY)
+		report->key_made = true;
+	if (event->type == RH_EVENT_TOTALS)
+		progress_totals(&report->progress, event);
+	if (event->type == RH_EVENT_PROGRESS)
+		progress_done(&report->progress, event);
+	if (!record_wanted()) {
+		say(report, event);
+	} else if (event->type == RH_EVENT_END) {
+		json_decref(report->end);
+		report->end = report_event(event);
+		report->end_code = event->code;
+	} else {
+		record_write(report_event(event));
+	}
+	pthread_mutex_unlock(&report->lock);
+	return interrupt_asked(NULL);
+}
+
+void report_start(struct report *report, int operation, const struct arguments *arguments)
+{
+	*report =
+	    (struct report){.listener = {.on_event = on_event, .should_stop = interrupt_asked},
+		.operation = operation,
+		.verbose = option_given(arguments, OPTION_VERBOSE)};
+	report->listener.context = report;
+	pthread_mutex_init(&report->lock, NULL);
+	progress_start(&report->progress, rh_operation_name(operation));
+}
+
+void report_skipped(struct report *report, const rh_error *error)
+{
+	rh_event event = {.type = RH_EVENT_LICENSE,
+	    .operation = report->operation,
+	    .code = error->code,
+	    .text = error->text,
+	    .next_step = rh_code_next_step(error->code)};
+
+	pthread_mutex_lock(&report->lock);
+	report->skipped++;
+	if (record_wanted())
+		record_write(report_event(&event));
+	else
+		say_license(report, &event);
+	pthread_mutex_unlock(&report->lock);
+}
+
+static json_t *summary_json(const rh_summary *summary, uint64_t skipped)
+{
+	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "licenses",
+	    (json_int_t)(summary->licenses + skipped), "bytes", (json_int_t)summary->bytes,
+	    "done", (json_int_t)summary->done, "already_here",
+	    (json_int_t)summary->already_here, "updated", (json_int_t)summary->updated,
+	    "restricted", (json_int_t)summary->restricted, "failed",
+	    (json_int_t)(summary->failed + skipped));
+}
+
+int report_finish(struct report *report, const rh_summary *summary, const rh_error *error)
+{
+	pthread_mutex_destroy(&report->lock);
+	progress_end(&report->progress);
+	if (report->hidden > 0) {
+		char count[48];
+
+		talk("... and %s more (--verbose names them all)",
+		    text_number(count, report->hidden));
+	}
+	if (report->end != NULL) {
+		json_object_set_new(
+		    report->end, "summary", summary_json(summary, report->skipped));
+		record_write(report->end);
+		report->end = NULL;
+	}
+	if (error->code != RH_OK && error->code != report->end_code)
+		record_error(error);
+	if (error->code != RH_OK)
+		talk_failure(error);
+	return rh_code_exit_status(error->code);
+}

@@ -1,0 +1,110 @@
+#ifndef CLI_OPTIONS_H
+#define CLI_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/*
+ * The command line as tables.  Parsing, help, shell completion and the dump that
+ * tests compare with the man page all come from the rows in commands.c.
+ */
+
+enum option_id {
+	OPTION_STORE,
+	OPTION_JSON,
+	OPTION_QUIET,
+	OPTION_HELP,
+	OPTION_VERSION,
+	OPTION_VERBOSE,
+	OPTION_FORMAT,
+	OPTION_FILTER,
+	OPTION_OVERWRITE,
+	OPTION_KEEP,
+	OPTION_RECIPIENT,
+	OPTION_RECOVERY_KEY_FILE,
+	OPTION_PASSPHRASE_FILE,
+	OPTION_PLAN,
+	OPTION_INDIVIDUALIZE,
+	OPTION_DEEP,
+	OPTION_LICENSES,
+	OPTION_TO,
+	OPTION_OUTPUT,
+	OPTION_TEXT,
+	OPTION_YES,
+	OPTION_DUMP,
+	OPTION_COUNT
+};
+
+/* What an option's argument or an operand is: for checks and for completion. */
+enum argument_kind {
+	ARGUMENT_NONE,
+	ARGUMENT_WORD,
+	ARGUMENT_NUMBER, /* 1 to 999 */
+	ARGUMENT_FORMAT, /* a licence format's name */
+	ARGUMENT_LICENSE, /* a licence's id, or its beginning */
+	ARGUMENT_FILE,
+	ARGUMENT_DIRECTORY,
+	ARGUMENT_COMMAND
+};
+
+struct option_row {
+	enum option_id id;
+	char letter; /* 0: none */
+	const char *name;
+	enum argument_kind kind;
+	const char *argument; /* its name in help; NULL: takes none */
+	const char *help; /* NULL: not shown */
+};
+
+struct arguments;
+
+struct command {
+	const char *name; /* one word, or a group and a word: "recovery show" */
+	const char *operands; /* as help shows them */
+	int operands_min;
+	int operands_max; /* -1: any number */
+	enum argument_kind operand_kind;
+	const char *summary;
+	const char *description;
+	const struct option_row *options;
+	size_t option_count;
+	int (*run)(const struct arguments *arguments);
+};
+
+#define RECIPIENTS_MAX 64
+
+struct arguments {
+	const struct command *command; /* NULL: none was named */
+	const char *values[OPTION_COUNT]; /* NULL: not given; "" if it takes no argument */
+	const char *recipients[RECIPIENTS_MAX]; /* every --recipient */
+	size_t recipient_count;
+	char **operands;
+	int operand_count;
+};
+
+/* commands.c */
+extern const struct command commands[];
+extern const size_t command_count;
+extern const struct option_row global_options[];
+extern const size_t global_option_count;
+
+/* The command of this name, NULL if there is none. */
+const struct command *command_find(const char *name);
+
+/* Whether ${word} is the first of two words of some command. */
+bool command_is_group(const char *word);
+
+/*
+ * Reads the command line.  Returns EXIT_DONE, or EXIT_USAGE having said on
+ * stderr what has no meaning.  With --help or --version operands are not
+ * checked.  ${arguments} points into ${argv}, which is permuted.
+ */
+int options_parse(int argc, char **argv, struct arguments *arguments);
+
+bool option_given(const struct arguments *arguments, enum option_id id);
+
+/* The argument of an ARGUMENT_NUMBER, ${otherwise} if the option was not given. */
+unsigned option_number(
+    const struct arguments *arguments, enum option_id id, unsigned otherwise);
+
+#endif
