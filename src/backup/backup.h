@@ -113,7 +113,10 @@ int frame_add(
 /* The most bytes of tar that a licence takes, its lines in the manifest counted. */
 size_t frame_license_size(size_t document, size_t secret, size_t state);
 
-/* Ends the frame with its manifest and gives it compressed; the builder's, until begin. */
+/*
+ * Ends the frame with its manifest and gives it compressed; the builder's, until begin.
+ * Without a licence it is empty, and backup_writer_append takes that as nothing.
+ */
 int frame_finish(struct frame_builder *builder, const struct buffer **ret, rh_error *error);
 
 /* Reads one compressed frame; one per thread, reused. */

@@ -141,19 +141,27 @@ int frame_add(
 	return code;
 }
 
-int frame_finish(struct frame_builder *builder, const struct buffer **ret, rh_error *error)
+/* The manifest is the last member; without a licence there is neither it nor a frame. */
+static int end_frame(struct frame_builder *builder, rh_error *error)
 {
 	char path[TAR_PATH_MAX + 1];
 	int code;
 
 	if (builder->manifest.size == 0)
-		return error_set(error, RH_E_ARGUMENT, "a frame without a licence");
+		return RH_OK;
 	snprintf(path, sizeof path, "manifest/%06u.sha256", builder->number);
 	code = tar_append(&builder->tar, path, builder->manifest.data, builder->manifest.size,
 	    builder->time, error);
 	if (code == RH_OK)
 		code = zframe_pack(builder->compressor, builder->tar.data, builder->tar.size,
 		    &builder->compressed, error);
+	return code;
+}
+
+int frame_finish(struct frame_builder *builder, const struct buffer **ret, rh_error *error)
+{
+	int code = end_frame(builder, error);
+
 	if (code == RH_OK)
 		*ret = &builder->compressed;
 	return code;

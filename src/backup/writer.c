@@ -178,6 +178,8 @@ int backup_writer_new(struct backup_directory *directory, struct backup_header *
 int backup_writer_append(
     struct backup_writer *writer, const struct buffer *frame, rh_error *error)
 {
+	if (frame->size == 0)
+		return RH_OK;
 	return age_writer_write(writer->age, frame->data, frame->size, error);
 }
 

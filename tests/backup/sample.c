@@ -213,6 +213,8 @@ void sample_backup(
 
 	expect_ok(backup_directory_open(path, true, &directory, &error));
 	expect_ok(sample_writer(directory, count, &writer, &error));
+	/* A frame without a licence is nothing. */
+	expect_ok(backup_writer_append(writer, &frame, &error));
 	for (unsigned i = 0; i < count; i += 10) {
 		sample_frame(
 		    &frame, i / 10 + 1, i, count - i < 10 ? count - i : 10, document_size);
