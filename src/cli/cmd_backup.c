@@ -33,17 +33,16 @@ static void say_key(rh_store *store)
 	rh_recovery_free(&key);
 }
 
-static void say_summary(const rh_summary *summary, const char *directory)
+static void say_summary(
+    const struct report *report, const rh_summary *summary, const char *directory)
 {
-	char count[48], left_out[48], size[TEXT_SIZE];
+	char count[48], left_out[48], size[TEXT_SIZE], rest[96] = "";
 
-	if (summary->restricted == 0)
-		talk("backed up %s (%s) to %s", report_count(count, summary->done),
-		    text_bytes(size, summary->bytes), directory);
-	else
-		talk("backed up %s (%s) to %s; %s may not leave this computer",
-		    report_count(count, summary->done), text_bytes(size, summary->bytes),
-		    directory, report_count(left_out, summary->restricted));
+	if (summary->restricted > 0)
+		snprintf(rest, sizeof rest, "; %s may not leave this computer",
+		    report_count(left_out, summary->restricted));
+	talk("backed up %s (%s) to %s%s", report_count(count, summary->done),
+	    text_bytes(size, report->progress.bytes_total), directory, rest);
 }
 
 static int run(const struct arguments *arguments, rh_store *store, const char *passphrase)
@@ -64,7 +63,7 @@ static int run(const struct arguments *arguments, rh_store *store, const char *p
 	rh_backup(store, directory, &options, &report.listener, &summary, &error);
 	status = report_finish(&report, &summary, &error);
 	if (status == EXIT_DONE)
-		say_summary(&summary, directory);
+		say_summary(&report, &summary, directory);
 	if (report.key_made)
 		say_key(store);
 	return status == EXIT_DONE && summary.restricted > 0 ? EXIT_PARTIAL : status;

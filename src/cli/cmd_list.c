@@ -24,7 +24,7 @@ static const char *const headings[COLUMN_COUNT] = {"TITLE", "ISSUER", "CLASS", "
 #define TITLE_LEAST 12
 #define ISSUER_LEAST 8
 #define ID_LEAST 13 /* of a GUID: enough for some hundred thousand */
-#define ID_LEAST_PREFIX 22 /* with "urn:uuid:" before it */
+#define ID_LEAST_PREFIX 17 /* with "urn:uuid:" before it */
 
 struct list {
 	size_t width[COLUMN_COUNT];
@@ -64,29 +64,25 @@ static int measure(void *context, const rh_license *license)
 	return interrupt_asked(NULL);
 }
 
-static size_t shrink(size_t *width, size_t least, size_t over)
-{
-	size_t give = *width > least ? *width - least : 0;
-
-	give = give > over ? over : give;
-	*width -= give;
-	return over - give;
-}
-
-/* Takes from the id first, then evenly from title and issuer. */
+/* The id gives first, down to its beginning; title and issuer share what is left. */
 static void fit_columns(struct list *list, size_t columns)
 {
-	size_t total = GAP * (COLUMN_COUNT - 1), over, half;
+	size_t *width = list->width;
+	size_t fixed = width[CLASS] + width[EXPIRES] + GAP * (COLUMN_COUNT - 1);
+	size_t rest = columns > fixed ? columns - fixed : 0;
+	size_t names = width[TITLE] + width[ISSUER];
 
-	for (int i = 0; i < COLUMN_COUNT; i++)
-		total += list->width[i];
-	over = total > columns ? total - columns : 0;
-	over = shrink(&list->width[ID], list->id_least, over);
-	half = over / 3;
-	over = shrink(&list->width[ISSUER], ISSUER_LEAST, half) + over - half;
-	over = shrink(&list->width[TITLE], TITLE_LEAST, over);
-	over = shrink(&list->width[ISSUER], ISSUER_LEAST, over);
-	shrink(&list->width[ID], 8, over);
+	if (names + width[ID] <= rest)
+		return;
+	if (width[ID] > list->id_least)
+		width[ID] = rest > names + list->id_least ? rest - names : list->id_least;
+	rest = rest > width[ID] ? rest - width[ID] : 0;
+	if (names <= rest)
+		return;
+	if (width[ISSUER] > rest * 2 / 5)
+		width[ISSUER] = rest * 2 / 5 > ISSUER_LEAST ? rest * 2 / 5 : ISSUER_LEAST;
+	rest = rest > width[ISSUER] ? rest - width[ISSUER] : 0;
+	width[TITLE] = rest > TITLE_LEAST ? rest : TITLE_LEAST;
 }
 
 static void print_cell(const struct list *list, enum column column, const char *text)

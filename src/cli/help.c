@@ -4,7 +4,7 @@
 #include "cli/help.h"
 
 #define WIDTH 80
-#define COMMAND_COLUMN 22
+#define COMMAND_COLUMN 25
 #define OPTION_COLUMN 28
 
 /*

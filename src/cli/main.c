@@ -92,7 +92,9 @@ static int run(int argc, char **argv)
 	status = options_parse(argc, argv, &arguments);
 	if (status != EXIT_DONE)
 		return status;
-	talk_start(option_given(&arguments, OPTION_QUIET));
+	/* Who reads JSON reads what was done there. */
+	talk_start(
+	    option_given(&arguments, OPTION_QUIET) || option_given(&arguments, OPTION_JSON));
 	record_start(option_given(&arguments, OPTION_JSON));
 	if (option_given(&arguments, OPTION_VERSION)) {
 		printf("rehost %s\n", rh_version());

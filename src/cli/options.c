@@ -118,8 +118,8 @@ static int unknown_option(
 	for (size_t i = 0; i < rows->count; i++)
 		if (rows->row[i]->help != NULL)
 			nearest_offer(&nearest, name, rows->row[i]->name);
-	talk_error("unknown option: %s%s%s", typed, command == NULL ? "" : " of ",
-	    command == NULL ? "" : command->name);
+	talk_error("unknown option%s%s: %s", command == NULL ? "" : " of ",
+	    command == NULL ? "" : command->name, typed);
 	if (nearest.name != NULL)
 		talk_hint("did you mean --%s?", nearest.name);
 	else
@@ -136,7 +136,7 @@ static int refuse(
 	char letter[3] = {'-', (char)optopt, '\0'};
 
 	if (row != NULL && value == ':') {
-		talk_error("option --%s needs %s", row->name, row->argument);
+		talk_error("option --%s needs an argument: %s", row->name, row->argument);
 		hint_help(command);
 		return EXIT_USAGE;
 	}
@@ -237,30 +237,40 @@ static int unknown_command(const char *group, const char *typed)
 	return EXIT_USAGE;
 }
 
-/* "recovery" and a word: the command of both. */
+/* ${group} alone: the only command in it, or a list of what may follow. */
+static int find_alone(const char *group, struct arguments *arguments)
+{
+	const struct command *last = NULL;
+	size_t length = strlen(group), used, count = 0;
+	char words[160] = "";
+
+	for (size_t i = 0; i < command_count; i++) {
+		const char *name = commands[i].name;
+
+		if (strncmp(name, group, length) != 0 || name[length] != ' ')
+			continue;
+		used = strlen(words);
+		snprintf(words + used, sizeof words - used, "%s%s", count == 0 ? "" : ", ",
+		    name + length + 1);
+		last = &commands[i];
+		count++;
+	}
+	if (count == 1) {
+		arguments->command = last;
+		return EXIT_DONE;
+	}
+	talk_error("%s needs one of these after it: %s", group, words);
+	talk_hint("'rehost help %s' tells what they do", group);
+	return EXIT_USAGE;
+}
+
+/* "recovery" and a word, or NULL: the command of both. */
 static int find_in_group(const char *group, const char *word, struct arguments *arguments)
 {
 	char name[64];
 
-	if (word == NULL) {
-		/* A group with one command means that one. */
-		const struct command *only = NULL;
-		size_t length = strlen(group), count = 0;
-
-		for (size_t i = 0; i < command_count; i++)
-			if (strncmp(commands[i].name, group, length) == 0 &&
-			    commands[i].name[length] == ' ') {
-				only = &commands[i];
-				count++;
-			}
-		if (count == 1) {
-			arguments->command = only;
-			return EXIT_DONE;
-		}
-		talk_error("what about %s?", group);
-		talk_hint("'rehost help %s' lists what it can do", group);
-		return EXIT_USAGE;
-	}
+	if (word == NULL)
+		return find_alone(group, arguments);
 	snprintf(name, sizeof name, "%s %s", group, word);
 	arguments->command = command_find(name);
 	return arguments->command == NULL ? unknown_command(group, word) : EXIT_DONE;
