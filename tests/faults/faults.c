@@ -37,9 +37,15 @@ static const int memory_codes[] = {RH_E_MEMORY, -1};
 /* A library that ran out of memory and tells only that it failed. */
 static const int memory_library_codes[] = {RH_E_MEMORY, RH_E_INTERNAL, -1};
 static const int full_codes[] = {RH_E_FULL, -1};
-static const int write_codes[] = {RH_E_WRITE, RH_E_STORE_WRITE, RH_E_STORE_CREATE, -1};
+/* SQLite writes a little also to read: the index of its log. */
+static const int write_codes[] = {
+    RH_E_WRITE, RH_E_STORE_WRITE, RH_E_STORE_CREATE, RH_E_STORE_READ, -1};
 static const int read_codes[] = {
     RH_E_READ, RH_E_STORE_READ, RH_E_STORE_WRITE, RH_E_STORE_CREATE, RH_E_COMPUTER_ID, -1};
+/* SQLite takes EIO for a damaged file system, and that for a damaged file (unixRead,
+ * SQLITE_IOERR_CORRUPTFS). */
+static const int read_sqlite_codes[] = {
+    RH_E_STORE_READ, RH_E_STORE_WRITE, RH_E_STORE_CREATE, RH_E_STORE_DAMAGED, -1};
 static const int open_codes[] = {RH_E_OPEN, RH_E_READ, RH_E_WRITE, RH_E_STORE_READ,
     RH_E_STORE_WRITE, RH_E_STORE_CREATE, RH_E_COMPUTER_ID, -1};
 static const int no_codes[] = {-1};
@@ -201,6 +207,8 @@ static bool code_is_right(const struct fault *fault, const struct outcome *outco
 
 	if (codes == memory_codes && strncmp(inject_site(), "librehost", 9) != 0)
 		codes = memory_library_codes;
+	if (codes == read_codes && strncmp(inject_site(), "libsqlite3", 10) == 0)
+		codes = read_sqlite_codes;
 	for (; *codes != -1; codes++)
 		if (outcome->is_hresult ? outcome->code == rh_code_hresult(*codes)
 					: outcome->code == *codes)

@@ -43,17 +43,19 @@ class Test:
 
     # ---- The program ----
 
-    def run(self, *arguments, expect=DONE):
-        done = subprocess.run([self.program, *map(str, arguments)], env=self.env, capture_output=True, text=True,
-                              stdin=subprocess.DEVNULL, timeout=60)
+    def run(self, *arguments, expect=DONE, stdin=os.devnull):
+        with open(stdin) as file:
+            done = subprocess.run([self.program, *map(str, arguments)], env=self.env, stdin=file,
+                                  capture_output=True, text=True, timeout=60)
         if expect is not None and done.returncode not in expect:
             raise Broken("rehost %s ended with %d\n%s%s" % (
                 " ".join(map(str, arguments)), done.returncode, done.stdout[-2000:], done.stderr[-2000:]))
         return done
 
-    def start(self, arguments):
-        return subprocess.Popen([self.program, *map(str, arguments)], env=self.env, stdin=subprocess.DEVNULL,
-                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    def start(self, arguments, stdin):
+        with open(stdin) as file:
+            return subprocess.Popen([self.program, *map(str, arguments)], env=self.env, stdin=file,
+                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def ids(self, store):
         return [json.loads(line)["id"] for line in self.run("list", "--json", "--store", store).stdout.splitlines()]
@@ -98,7 +100,7 @@ class Test:
             raise Broken("a .part is taken for a backup")
 
     def add(self, store, name):
-        self.run("add", "--store", store, self.folder / name)
+        self.run("add", "-", "--store", store, stdin=self.folder / name, expect=(0,))
 
     def fresh(self, name, source=None):
         path = self.folder / name
@@ -160,7 +162,7 @@ class Test:
             self.add(store, "first.json")
             if self.check_store(store) != FIRST:
                 raise Broken("the next run did not add everything")
-        return ["add", "--store", store, self.folder / "first.json"], after
+        return ["add", "-", "--store", store], "first.json", after
 
     def add_more(self, sample):
         store = self.fresh("store", "old")
@@ -171,7 +173,7 @@ class Test:
             self.add(store, "more.json")
             if self.check_store(store) != FIRST + MORE:
                 raise Broken("the next run did not add everything")
-        return ["add", "--store", store, self.folder / "more.json"], after
+        return ["add", "-", "--store", store], "more.json", after
 
     def first_backup(self, sample):
         store, stick = self.fresh("store", "bare"), self.fresh("stick")
@@ -193,7 +195,7 @@ class Test:
             self.key(store, self.folder / "new-key")
             if self.backup_size(stick, *key) != len(expected):
                 raise Broken("the recovery key does not open all of the next backup")
-        return ["backup", stick, "--store", store], after
+        return ["backup", stick, "--store", store], os.devnull, after
 
     def overwrite(self, sample):
         store, stick = self.fresh("store", "grown"), self.fresh("stick", "stick")
@@ -212,7 +214,7 @@ class Test:
             self.check_clean(stick)
             if self.backup_size(stick, *key) != len(new):
                 raise Broken("the next backup is not complete")
-        return ["backup", stick, "--overwrite", "--store", store], after
+        return ["backup", stick, "--overwrite", "--store", store], os.devnull, after
 
     def restore(self, sample):
         # Every other time into a store that is there.
@@ -232,16 +234,16 @@ class Test:
                 raise Broken("the next restore is not complete")
             if self.backup_size(stick, *key) != new:
                 raise Broken("a restore changed the backup")
-        return ["restore", stick, "--store", store, *key], after
+        return ["restore", stick, "--store", store, *key], os.devnull, after
 
     # ---- Kills ----
 
     def measure(self, operation):
         durations = []
         for _ in range(MEASURED):
-            command, _ = operation(False)
+            command, stdin, _ = operation(False)
             started = time.monotonic()
-            status = self.start(command).wait()
+            status = self.start(command, self.folder / stdin).wait()
             durations.append(time.monotonic() - started)
             if status not in DONE:
                 raise Broken("rehost %s ended with %d, unharmed" % (" ".join(map(str, command)), status))
@@ -249,8 +251,8 @@ class Test:
 
     def kill(self, operation, delay, sample):
         """Whether the process was still running when it was killed."""
-        command, after = operation(sample)
-        process = self.start(command)
+        command, stdin, after = operation(sample)
+        process = self.start(command, self.folder / stdin)
         time.sleep(delay)
         process.send_signal(signal.SIGKILL)
         hit = process.wait() == -signal.SIGKILL

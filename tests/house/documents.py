@@ -42,6 +42,9 @@ def check_links(top, path, text):
             yield "link to %s, which is not there" % target
         elif anchor and there.suffix == ".md" and anchor not in anchors(there):
             yield "link to %s, which has no such heading" % target
+    for name in re.findall(r"(?<![\w./])(?:\.\./)+[\w][\w./-]*", text):
+        if not (path.parent / name).resolve().is_relative_to(top):
+            yield "names %s, which lies outside" % name
     for name in TREE_PATH.findall(text):
         if not re.search(r"[A-Z]{4,}/|[A-Z]{4,}$|NAME|NNNN", name) and not (top / name).exists():
             yield "names %s, which is not there" % name
@@ -54,8 +57,6 @@ def check_words(text):
     for first in ABSOLUTE.findall(text):
         if first not in PLACES:
             yield "names the path /%s" % first
-    if re.search(r"(?<![\w./])\.\./\.\./|\]\(\.\./\.\./\.\./", text):
-        yield "names a path far outside"
 
 
 class Commands:
