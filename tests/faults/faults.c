@@ -241,14 +241,14 @@ static void check_outcome(const struct scenario *scenario, const struct fault *f
 	if (outcome->ends > 0 && outcome->end_code != outcome->code)
 		complain(scenario, fault, threads, "END says %#x, the call %#x",
 		    (unsigned)outcome->end_code, (unsigned)outcome->code);
-	if (!scenario->holds(place, done, why, sizeof why))
+	if (!scenario->holds(place, done ? SUCCEEDED : FAILED, why, sizeof why))
 		complain(scenario, fault, threads, "%s; it ended in %s", why,
 		    outcome->is_hresult ? "an HRESULT" : rh_code_name(outcome->code));
 	scenario->run(place, &again);
 	if (again.code != RH_OK)
 		complain(scenario, fault, threads, "the next run fails: %#x %s",
 		    (unsigned)again.code, again.error.text);
-	else if (!scenario->holds(place, true, why, sizeof why))
+	else if (!scenario->holds(place, UNHARMED, why, sizeof why))
 		complain(scenario, fault, threads, "after the next run: %s", why);
 }
 
@@ -318,7 +318,8 @@ static void run_all(
 		outcome = (struct outcome){0};
 		scenario->run(place, &outcome);
 		inject_disarm();
-		if (outcome.code != RH_OK || !scenario->holds(place, true, why, sizeof why)) {
+		if (outcome.code != RH_OK ||
+		    !scenario->holds(place, UNHARMED, why, sizeof why)) {
 			complain(scenario, fault, threads,
 			    "fails when nothing fails: %#x %s %s", (unsigned)outcome.code,
 			    outcome.error.text, why);
@@ -396,6 +397,7 @@ static bool make_places(void)
 	pid_t child = fork();
 	if (child == 0) {
 		inject_init();
+		alarm(SECONDS_A_RUN);
 		mkdir(pristine, 0700);
 		_exit(scenario_prepare(
 			  pristine, shared->recovery_key, sizeof shared->recovery_key)

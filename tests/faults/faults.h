@@ -17,16 +17,20 @@ struct outcome {
 	int end_code; /* of the last END */
 };
 
+enum ending {
+	FAILED, /* everything is as before, or as after a success */
+	SUCCEEDED, /* though a call failed: what the run makes is there, and perhaps leftovers
+		    */
+	UNHARMED /* no call failed */
+};
+
 /* A small piece of work in a folder that scenario_prepare made. */
 struct scenario {
 	const char *name;
 	bool always_threads; /* cannot run on one thread */
 	void (*run)(const char *place, struct outcome *outcome);
-	/*
-	 * Whether nothing is lost: what was there before is there, or, if ${done}, what the
-	 * run makes of it.  Says in ${why} what is missing.
-	 */
-	bool (*holds)(const char *place, bool done, char *why, size_t size);
+	/* Whether nothing is lost; says in ${why} what is missing. */
+	bool (*holds)(const char *place, enum ending ending, char *why, size_t size);
 };
 
 /* Ends with a NULL name. */

@@ -148,7 +148,7 @@ static int store_contents(
 }
 
 static bool store_holds(const char *place, const char *name, unsigned before, unsigned after,
-    bool done, char *why, size_t size)
+    enum ending ending, char *why, size_t size)
 {
 	unsigned mask;
 	rh_error error = {0};
@@ -157,19 +157,21 @@ static bool store_holds(const char *place, const char *name, unsigned before, un
 		snprintf(why, size, "%s: %.300s", name, error.text);
 		return false;
 	}
-	if (mask == after || (!done && mask == before))
+	if (mask == after || (ending == FAILED && mask == before))
 		return true;
 	snprintf(why, size, "%s holds %#x, neither %#x nor %#x", name, mask, before, after);
 	return false;
 }
 
-/* Whether the folder has one backup, and no leftovers if the last run was ${done}. */
+/* Whether the folder has a backup that opens; and, if the last run was unharmed, nothing else.
+ */
 static bool stick_holds(const char *place, const char *name, uint64_t before, uint64_t after,
-    bool done, char *why, size_t size)
+    enum ending ending, char *why, size_t size)
 {
 	rh_open_options options = RH_OPEN_OPTIONS_INIT;
 	rh_summary summary = {0};
 	rh_error error = {0};
+	bool done = ending != FAILED;
 	char path[PATH_SIZE];
 	struct dirent *entry;
 	unsigned backups = 0, parts = 0;
@@ -198,7 +200,7 @@ static bool stick_holds(const char *place, const char *name, uint64_t before, ui
 		    why, size, "%s: %u licences in the backup", name, (unsigned)summary.done);
 		return false;
 	}
-	if (done && (backups != 1 || parts != 0)) {
+	if (ending == UNHARMED && (backups != 1 || parts != 0)) {
 		snprintf(
 		    why, size, "%s: %u backups and %u partial files", name, backups, parts);
 		return false;
@@ -232,9 +234,9 @@ static void run_create(const char *place, struct outcome *outcome)
 	add(place, "new", RH_STORE_CREATE, 0, 1, outcome);
 }
 
-static bool holds_create(const char *place, bool done, char *why, size_t size)
+static bool holds_create(const char *place, enum ending ending, char *why, size_t size)
 {
-	return store_holds(place, "new", 0, BIT(0), done, why, size);
+	return store_holds(place, "new", 0, BIT(0), ending, why, size);
 }
 
 static void run_add(const char *place, struct outcome *outcome)
@@ -242,10 +244,10 @@ static void run_add(const char *place, struct outcome *outcome)
 	add(place, "store", 0, 3, 6, outcome);
 }
 
-static bool holds_add(const char *place, bool done, char *why, size_t size)
+static bool holds_add(const char *place, enum ending ending, char *why, size_t size)
 {
 	return store_holds(
-	    place, "store", STORE_BEFORE, STORE_BEFORE | BIT(4) | BIT(5), done, why, size);
+	    place, "store", STORE_BEFORE, STORE_BEFORE | BIT(4) | BIT(5), ending, why, size);
 }
 
 /* ---- Backing up ---- */
@@ -274,10 +276,10 @@ static void run_backup(const char *place, struct outcome *outcome)
 	backup(place, "store", "stick", 1, outcome);
 }
 
-static bool holds_backup(const char *place, bool done, char *why, size_t size)
+static bool holds_backup(const char *place, enum ending ending, char *why, size_t size)
 {
-	return store_holds(place, "store", STORE_BEFORE, STORE_BEFORE, done, why, size) &&
-	       stick_holds(place, "stick", STICK_BEFORE, 4, done, why, size);
+	return store_holds(place, "store", STORE_BEFORE, STORE_BEFORE, ending, why, size) &&
+	       stick_holds(place, "stick", STICK_BEFORE, 4, ending, why, size);
 }
 
 static void run_first_backup(const char *place, struct outcome *outcome)
@@ -286,7 +288,7 @@ static void run_first_backup(const char *place, struct outcome *outcome)
 }
 
 /* The recovery key that the store keeps must open the backup, if there is one. */
-static bool holds_first_backup(const char *place, bool done, char *why, size_t size)
+static bool holds_first_backup(const char *place, enum ending ending, char *why, size_t size)
 {
 	char path[PATH_SIZE], given[sizeof recovery];
 	rh_recovery_key key = {0};
@@ -299,15 +301,15 @@ static bool holds_first_backup(const char *place, bool done, char *why, size_t s
 	if (code == RH_OK)
 		code = rh_recovery_show(store, &key, &error);
 	rh_store_close(store);
-	if (code != RH_OK && (done || code != RH_E_SECRET_NEEDED)) {
+	if (code != RH_OK && (ending != FAILED || code != RH_E_SECRET_NEEDED)) {
 		snprintf(why, size, "the recovery key: %.300s", error.text);
 		return false;
 	}
 	snprintf(given, sizeof given, "%s", recovery);
 	if (key.identity != NULL)
 		scenario_recovery_key(key.identity);
-	result = store_holds(place, "bare", BIT(0), BIT(0), done, why, size) &&
-		 stick_holds(place, "empty", 0, 1, done, why, size);
+	result = store_holds(place, "bare", BIT(0), BIT(0), ending, why, size) &&
+		 stick_holds(place, "empty", 0, 1, ending, why, size);
 	scenario_recovery_key(given);
 	rh_recovery_free(&key);
 	return result;
@@ -333,10 +335,10 @@ static void run_restore(const char *place, struct outcome *outcome)
 	rh_store_close(store);
 }
 
-static bool holds_restore(const char *place, bool done, char *why, size_t size)
+static bool holds_restore(const char *place, enum ending ending, char *why, size_t size)
 {
-	return store_holds(place, "new", 0, BIT(0) | BIT(1), done, why, size) &&
-	       stick_holds(place, "stick", STICK_BEFORE, STICK_BEFORE, done, why, size);
+	return store_holds(place, "new", 0, BIT(0) | BIT(1), ending, why, size) &&
+	       stick_holds(place, "stick", STICK_BEFORE, STICK_BEFORE, ending, why, size);
 }
 
 static void run_read(const char *place, struct outcome *outcome)
@@ -373,10 +375,10 @@ static void run_read(const char *place, struct outcome *outcome)
 	rh_store_close(store);
 }
 
-static bool holds_read(const char *place, bool done, char *why, size_t size)
+static bool holds_read(const char *place, enum ending ending, char *why, size_t size)
 {
-	return store_holds(place, "store", STORE_BEFORE, STORE_BEFORE, done, why, size) &&
-	       stick_holds(place, "stick", STICK_BEFORE, STICK_BEFORE, done, why, size);
+	return store_holds(place, "store", STORE_BEFORE, STORE_BEFORE, ending, why, size) &&
+	       stick_holds(place, "stick", STICK_BEFORE, STICK_BEFORE, ending, why, size);
 }
 
 /* ---- The SDK's object ---- */
