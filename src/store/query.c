@@ -7,6 +7,7 @@ struct store_cursor {
 	struct store *store;
 	sqlite3_stmt *statement;
 	bool facts_only;
+	bool ended;
 };
 
 int store_read_begin(struct store *store, rh_error *error)
@@ -78,9 +79,9 @@ int store_cursor_new(
 int store_cursor_next(
     struct store_cursor *cursor, struct store_row *row, bool *ret_row, rh_error *error)
 {
-	int result = sqlite3_step(cursor->statement);
-	int code;
+	int code, result;
 
+	result = cursor->ended ? SQLITE_DONE : sqlite3_step(cursor->statement);
 	if (result == SQLITE_ROW) {
 		code =
 		    row_read(cursor->store, cursor->statement, cursor->facts_only, row, error);
@@ -90,6 +91,7 @@ int store_cursor_next(
 	}
 	if (result != SQLITE_DONE)
 		return database_failed(cursor->store, result, DOING_READ, error);
+	cursor->ended = true;
 	*ret_row = false;
 	return RH_OK;
 }
