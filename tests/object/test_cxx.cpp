@@ -76,6 +76,8 @@ class Callback : public IWMStatusCallback, public IRehostProgress
 	{
 		static const WCHAR title[] = u"T\u00e9l\u00e9", why[] = u"why";
 
+		if (code == RH_E_LICENSE_DAMAGED)
+			return S_OK;
 		this->license = code == RH_E_RESTRICTED &&
 				std::memcmp(license->pwszTitle, title, sizeof title) == 0 &&
 				std::memcmp(text, why, sizeof why) == 0;

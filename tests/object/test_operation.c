@@ -180,8 +180,8 @@ static void test_progress_events(void **state)
 	setup(&f, &(struct script){.restricted = 1, .licenses = 1, .chatter = true}, true);
 	assert_int_equal(backup(&f, 0), S_OK);
 	callback_wait_ends(&f.callback, 1);
-	CHECK_STATUSES(&f.callback, BEGIN, ON_TOTALS, ON_RECOVERY_KEY, ON_NOTICE, ON_PROGRESS,
-	    RESTRICTED, ON_LICENSE, ON_LICENSE, ON_RESULT, END);
+	CHECK_STATUSES(&f.callback, BEGIN, ON_TOTALS, ON_RECOVERY_KEY, ON_NOTICE, ON_LICENSE,
+	    ON_PROGRESS, RESTRICTED, ON_LICENSE, ON_LICENSE, ON_RESULT, END);
 
 	record = callback_find(&f.callback, ON_TOTALS);
 	assert_int_equal(record->number, RH_OPERATION_BACKUP);
@@ -197,6 +197,10 @@ static void test_progress_events(void **state)
 	assert_string_equal(record->text, "a step");
 	assert_string_equal(callback_find(&f.callback, ON_RECOVERY_KEY)->text, "made");
 	record = callback_find(&f.callback, ON_LICENSE);
+	assert_int_equal(record->code, RH_E_LICENSE_DAMAGED);
+	assert_string_equal(record->text, "");
+	assert_string_equal(record->more, "unreadable");
+	record += 3;
 	assert_int_equal(record->code, RH_E_RESTRICTED);
 	assert_int_equal(record->hr, rh_code_hresult(RH_E_RESTRICTED));
 	assert_string_equal(record->text, "id-0");
