@@ -127,24 +127,26 @@ static int from_bytes(const struct xml_source *source, const uint8_t **ret, size
 /* The name in the XML declaration's encoding="..."; "" if it has none. */
 static void declared(const struct xml_source *source, char name[32])
 {
-	const char *text = (const char *)source->data;
+	char head[DECLARATION_MAX + 1];
 	size_t size = source->size < DECLARATION_MAX ? source->size : DECLARATION_MAX;
-	const char *end, *at, *close;
+	char *end, *at, *close;
 
 	name[0] = '\0';
-	if (!starts_with(source->data, source->size, "<?xml", 5))
+	for (size_t i = 0; i < size; i++)
+		head[i] = (char)source->data[i];
+	head[size] = '\0';
+	end = strstr(head, "?>");
+	if (strncmp(head, "<?xml", 5) != 0 || end == NULL)
 		return;
-	end = memmem(text, size, "?>", 2);
-	if (end == NULL)
-		return;
-	at = memmem(text, (size_t)(end - text), "encoding", 8);
+	*end = '\0';
+	at = strstr(head, "encoding");
 	if (at == NULL)
 		return;
-	for (at += 8; at < end && strchr(" \t\r\n=", *at) != NULL && *at != '\0';)
-		at++;
-	if (at == end || (*at != '"' && *at != '\''))
+	at += strlen("encoding");
+	at += strspn(at, " \t\r\n=");
+	if (*at != '"' && *at != '\'')
 		return;
-	close = memchr(at + 1, *at, (size_t)(end - at - 1));
+	close = strchr(at + 1, *at);
 	if (close != NULL)
 		text_copy(name, 32, at + 1, (size_t)(close - at - 1));
 }

@@ -69,7 +69,8 @@ extern const struct license_reader *const license_readers[];
 
 /*
  * Finds the reader and reads.  Every failure names the document and the place
- * (line and column, or member).  RH_E_LICENSE_FORMAT, RH_E_LICENSE_INVALID,
+ * (line and column, or member), and comes before the first call of ${sink}: it
+ * is given all licences of a document, or none.  RH_E_LICENSE_FORMAT, RH_E_LICENSE_INVALID,
  * RH_E_LICENSE_XML, RH_E_LICENSE_KEY_ID, RH_E_LICENSE_TOO_BIG.
  * Safe on several threads at once.
  */

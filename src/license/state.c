@@ -8,6 +8,10 @@
 
 #define STATE_MAX (64 * 1024)
 
+/* Times of use that are believed: 1970 to 9999. */
+#define TIME_FIRST 0
+#define TIME_LAST INT64_C(253402300799)
+
 void license_state_init(struct license_state *state)
 {
 	memset(state, 0, sizeof *state);
@@ -53,6 +57,21 @@ static int parse_counts(struct license_state *state, json_t *counts, rh_error *e
 	return RH_OK;
 }
 
+static int parse_first_use(struct license_state *state, const json_t *value, rh_error *error)
+{
+	int64_t time;
+
+	if (value == NULL)
+		return RH_OK;
+	if (!json_is_string(value) ||
+	    !time_parse(json_string_value(value), json_string_length(value), &time))
+		return invalid(error, "first_use", "is no date and time");
+	if (time < TIME_FIRST || time > TIME_LAST)
+		return invalid(error, "first_use", "is no time that a licence was used");
+	state->first_use = time;
+	return RH_OK;
+}
+
 static int parse_text(
     char *target, size_t capacity, const json_t *root, const char *name, rh_error *error)
 {
@@ -68,7 +87,6 @@ static int parse_text(
 
 static int parse_members(struct license_state *state, const json_t *root, rh_error *error)
 {
-	const json_t *first_use = json_object_get(root, "first_use");
 	int code;
 
 	if (!json_is_object(root))
@@ -77,10 +95,9 @@ static int parse_members(struct license_state *state, const json_t *root, rh_err
 	code = parse_counts(state, json_object_get(root, "counts"), error);
 	if (code != RH_OK)
 		return code;
-	if (first_use != NULL && (!json_is_string(first_use) ||
-				     !time_parse(json_string_value(first_use),
-					 json_string_length(first_use), &state->first_use)))
-		return invalid(error, "first_use", "is no date and time");
+	code = parse_first_use(state, json_object_get(root, "first_use"), error);
+	if (code != RH_OK)
+		return code;
 	code = parse_text(state->format, sizeof state->format, root, "format", error);
 	if (code != RH_OK)
 		return code;

@@ -100,6 +100,8 @@ static void test_errors(void **unused)
 	    {"{\"counts\":{},\"counts\":{}}", "twice"},
 	    {"{\"first_use\":5}", "member first_use"},
 	    {"{\"first_use\":\"then\"}", "member first_use"},
+	    {"{\"first_use\":\"1969-12-31T23:59:59Z\"}", "member first_use"},
+	    {"{\"first_use\":\"9999-12-31T23:59:59-01:00\"}", "member first_use"},
 	    {"{\"format\":\"\"}", "member format"},
 	    {"{\"format\":\"abcdefghijklmnopqrstuvwxyz012345\"}", "member format"},
 	    {"{\"name\":\"a\\nb\"}", "member name"},
