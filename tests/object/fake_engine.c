@@ -162,6 +162,10 @@ static int chatter(const rh_listener *listener, int operation)
 				  .code = RH_E_READ_BACK,
 				  .text = "a notice",
 				  .next_step = "a step"}) ||
+	       /* A damaged licence, of which nothing is known. */
+	       send(listener, (rh_event){.type = RH_EVENT_LICENSE,
+				  .code = RH_E_LICENSE_DAMAGED,
+				  .text = "unreadable"}) ||
 	       send(listener,
 		   (rh_event){
 		       .type = RH_EVENT_PROGRESS, .licenses_done = 7, .bytes_done = 7000});
