@@ -5,11 +5,11 @@
 #include "base/text.h"
 #include "license/reader.h"
 #include "license/rules.h"
+#include "license/actions.h"
+#include "license/meta.h"
 #include "license/xml.h"
 
 #define TEXT_MAX 16384 /* bytes of text kept of one element */
-#define RULES_MAX 32 /* ONACTION elements of one licence */
-#define ACTION_MAX 32 /* bytes of an action's name, with NUL */
 #define VERSION_MAX 16
 
 /* The elements that mean something here ([MS-DRM] 2.2.3.2.4), by the element they stand in. */
@@ -51,14 +51,6 @@ static const struct place {
     {ONSTORE, "ACTION", ACTION},
 };
 
-/* One ONACTION, or all of ONSTORE.  Texts are offsets into parser.rules_text. */
-struct rule {
-	char type[ACTION_MAX];
-	size_t condition;
-	size_t action;
-	bool odd; /* not of the plain shape: its meaning is unknown */
-};
-
 struct list {
 	struct license *items;
 	size_t count;
@@ -88,259 +80,14 @@ struct parser {
 	bool has_lid;
 	bool has_kid;
 	bool has_elements;
-	char issuer[256]; /* META distributor */
-	char fallback[512]; /* META name, if there is no title */
-	char address[256]; /* host of META url */
-	char key[32]; /* of the META that is open */
-	struct buffer rules_text; /* offset 0: "" */
-	struct rule rules[RULES_MAX];
-	struct rule on_store;
-	size_t rule_count;
-	bool too_many_rules;
+	struct meta meta;
+	struct actions actions;
 };
 
 static int fail(const struct parser *parser, rh_error *error, int code, const char *what)
 {
 	return reader_fail(parser->document, error, code, "%sLICENSE %zu %s", parser->place,
 	    parser->ordinal, what);
-}
-
-/* ---- rules ---- */
-
-static int keep_rule_text(struct parser *parser, size_t *offset, rh_error *error)
-{
-	size_t start = parser->rules_text.size;
-	int code;
-
-	code = buffer_append(&parser->rules_text, parser->text.data, parser->text.size, error);
-	if (code == RH_OK)
-		code = buffer_append(&parser->rules_text, "", 1, error);
-	if (code == RH_OK)
-		*offset = start;
-	return code;
-}
-
-static const char *rule_text(const struct parser *parser, size_t offset)
-{
-	return (const char *)parser->rules_text.data + offset;
-}
-
-/* The rule that the open ONACTION or ONSTORE fills. */
-static struct rule *open_rule(struct parser *parser)
-{
-	if (parser->stack[parser->depth - 2] == ONSTORE)
-		return &parser->on_store;
-	return &parser->rules[parser->rule_count - 1];
-}
-
-static int end_rule_text(struct parser *parser, enum element element, rh_error *error)
-{
-	struct rule *rule;
-	size_t *offset;
-
-	if (parser->too_many_rules)
-		return RH_OK;
-	rule = open_rule(parser);
-	offset = element == CONDITION ? &rule->condition : &rule->action;
-	if (*offset != 0 || parser->cut) {
-		rule->odd = true;
-		return RH_OK;
-	}
-	return keep_rule_text(parser, offset, error);
-}
-
-static void start_rule(struct parser *parser, const struct xml_attributes *attributes)
-{
-	const char *name, *value;
-	struct rule *rule;
-	size_t size;
-
-	if (parser->rule_count == RULES_MAX) {
-		parser->too_many_rules = true;
-		return;
-	}
-	rule = &parser->rules[parser->rule_count++];
-	memset(rule, 0, sizeof *rule);
-	for (size_t i = 0; xml_attribute(attributes, i, &name, &value, &size); i++) {
-		if (!reader_same_name(name, "type"))
-			continue;
-		reader_trim(&value, &size);
-		if (!reader_exact_text(rule->type, sizeof rule->type, value, size))
-			strcpy(rule->type, "?"); /* not a name that means anything here */
-	}
-	rule->odd = rule->type[0] == '\0';
-	for (char *p = rule->type; *p != '\0'; p++)
-		if (*p >= 'A' && *p <= 'Z')
-			*p = (char)(*p + 32);
-}
-
-static enum license_right rule_right(const struct parser *parser, const struct rule *rule)
-{
-	return rule->odd ? LICENSE_UNKNOWN : rules_right(rule_text(parser, rule->condition));
-}
-
-/* All rules for the action must allow it; ${absent} is the answer if there is none. */
-static enum license_right right_to(
-    const struct parser *parser, const char *action, enum license_right absent)
-{
-	enum license_right right = absent;
-	bool found = false;
-
-	if (parser->too_many_rules)
-		return LICENSE_UNKNOWN;
-	for (size_t i = 0; i < parser->rule_count; i++) {
-		const struct rule *rule = &parser->rules[i];
-		enum license_right one;
-
-		/* A rule that does not name its action may be for this one. */
-		if (strcmp(rule->type, action) != 0 && rule->type[0] != '\0')
-			continue;
-		one = rule_right(parser, rule);
-		if (one == LICENSE_NO)
-			return LICENSE_NO;
-		if (!found || one == LICENSE_UNKNOWN)
-			right = one;
-		found = true;
-	}
-	return right;
-}
-
-static void judge_backup(struct parser *parser)
-{
-	struct license *license = &parser->license;
-	enum license_right restore = right_to(parser, "restore", LICENSE_YES);
-
-	license->backup = right_to(parser, "backup", LICENSE_NO);
-	if (license->backup == LICENSE_NO) {
-		license->reason = "the licence does not grant the right to back up";
-	} else if (license->backup == LICENSE_UNKNOWN) {
-		license->reason = "the licence's rule for backup is not understood";
-	} else if (restore == LICENSE_NO) {
-		/* One setting of the issuer covers both (WMRMRights.AllowBackupRestore). */
-		license->backup = LICENSE_NO;
-		license->reason = "the licence does not grant the right to restore";
-	} else if (restore == LICENSE_UNKNOWN) {
-		license->backup = LICENSE_UNKNOWN;
-		license->reason = "the licence's rule for restore is not understood";
-	}
-}
-
-/* Whether another rule is for the same action: which one holds is not known. */
-static bool rule_is_one_of_many(const struct parser *parser, size_t index)
-{
-	for (size_t i = 0; i < parser->rule_count; i++)
-		if (i != index && strcmp(parser->rules[i].type, parser->rules[index].type) == 0)
-			return true;
-	return false;
-}
-
-static void read_counts_and_times(struct parser *parser)
-{
-	const struct rule *store = &parser->on_store;
-	struct license *license = &parser->license;
-	const char *on_store = "";
-
-	/* What is stored under a condition may not have been stored. */
-	if (!store->odd && rule_right(parser, store) == LICENSE_YES)
-		on_store = rule_text(parser, store->action);
-	for (size_t i = 0; i < parser->rule_count && !parser->too_many_rules; i++) {
-		const struct rule *rule = &parser->rules[i];
-		const char *condition = rule_text(parser, rule->condition);
-		struct license_count *count;
-		uint64_t remaining;
-
-		if (rule->odd || rule_is_one_of_many(parser, i))
-			continue;
-		if (strcmp(rule->type, "play") == 0)
-			rules_times(condition, &license->not_before, &license->not_after);
-		if (license->count_count == LICENSE_COUNTS_MAX ||
-		    !rules_count(
-			condition, rule_text(parser, rule->action), on_store, &remaining))
-			continue;
-		count = &license->counts[license->count_count++];
-		memcpy(count->action, rule->type, sizeof count->action);
-		count->remaining = remaining;
-	}
-}
-
-/* ---- META: free-form, defined by the content's provider ---- */
-
-/* The host of "scheme://user@host:port/..."; "" if there is none in plain characters. */
-static void host_of(char *host, size_t capacity, const char *text, size_t size)
-{
-	const char *at = memmem(text, size, "://", 3);
-	const char *end = text + size, *user, *colon;
-	size_t length;
-
-	host[0] = '\0';
-	if (at == NULL)
-		return;
-	at += 3;
-	length = 0;
-	while (at + length < end && strchr("/?#", at[length]) == NULL)
-		length++;
-	user = memrchr(at, '@', length);
-	if (user != NULL) {
-		length -= (size_t)(user + 1 - at);
-		at = user + 1;
-	}
-	colon = memchr(at, ':', length);
-	if (colon != NULL)
-		length = (size_t)(colon - at);
-	if (length == 0 || length >= capacity)
-		return;
-	for (size_t i = 0; i < length; i++) {
-		char c = at[i] >= 'A' && at[i] <= 'Z' ? (char)(at[i] + 32) : at[i];
-
-		if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' ||
-			c == '-')) {
-			host[0] = '\0';
-			return;
-		}
-		host[i] = c;
-	}
-	host[length] = '\0';
-}
-
-/* Takes what the record has a place for; the first one wins. */
-static void meta(struct parser *parser, const char *key, const char *text, size_t size)
-{
-	struct license *license = &parser->license;
-
-	reader_trim(&text, &size);
-	if (size == 0)
-		return;
-	if (reader_same_name(key, "title") && license->title[0] == '\0')
-		text_copy(license->title, sizeof license->title, text, size);
-	else if (reader_same_name(key, "name") && parser->fallback[0] == '\0')
-		text_copy(parser->fallback, sizeof parser->fallback, text, size);
-	else if (reader_same_name(key, "distributor") && parser->issuer[0] == '\0')
-		text_copy(parser->issuer, sizeof parser->issuer, text, size);
-	else if (reader_same_name(key, "url") && parser->address[0] == '\0')
-		host_of(parser->address, sizeof parser->address, text, size);
-}
-
-/*
- * Sets the key of <META name="key"> or <META><key>, and takes
- * <META name="key" value="text"/> at once.
- */
-static void start_meta(
-    struct parser *parser, const char *name, const struct xml_attributes *attributes)
-{
-	const char *attribute, *value, *text = NULL;
-	size_t size, text_size = 0;
-
-	text_copy(parser->key, sizeof parser->key, name, strlen(name));
-	for (size_t i = 0; xml_attribute(attributes, i, &attribute, &value, &size); i++) {
-		if (reader_same_name(attribute, "name")) {
-			text_copy(parser->key, sizeof parser->key, value, size);
-		} else if (reader_same_name(attribute, "value")) {
-			text = value;
-			text_size = size;
-		}
-	}
-	if (text != NULL)
-		meta(parser, parser->key, text, text_size);
 }
 
 /* ---- elements ---- */
@@ -371,7 +118,8 @@ static int set_kid(struct parser *parser, rh_error *error)
 	return RH_OK;
 }
 
-static void start_license(struct parser *parser, const struct xml_attributes *attributes)
+static int start_license(
+    struct parser *parser, const struct xml_attributes *attributes, rh_error *error)
 {
 	const char *name, *value;
 	size_t size;
@@ -380,17 +128,14 @@ static void start_license(struct parser *parser, const struct xml_attributes *at
 	parser->ordinal++;
 	parser->version[0] = '\0';
 	parser->has_data = parser->has_lid = parser->has_kid = parser->has_elements = false;
-	parser->issuer[0] = parser->fallback[0] = parser->address[0] = '\0';
-	parser->rules_text.size = 1;
-	parser->rule_count = 0;
-	parser->too_many_rules = false;
-	memset(&parser->on_store, 0, sizeof parser->on_store);
+	meta_reset(&parser->meta);
 	for (size_t i = 0; xml_attribute(attributes, i, &name, &value, &size); i++) {
 		if (!reader_same_name(name, "version"))
 			continue;
 		reader_trim(&value, &size);
 		text_copy(parser->version, sizeof parser->version, value, size);
 	}
+	return actions_reset(&parser->actions, error);
 }
 
 static enum element element_of(enum element parent, const char *name)
@@ -460,8 +205,7 @@ static int enter(struct parser *parser, enum element element, const char *name,
 			return reader_fail(parser->document, error, RH_E_LICENSE_INVALID,
 			    "%smore than %d LICENSE elements", parser->place,
 			    LICENSE_PER_DOCUMENT_MAX);
-		start_license(parser, attributes);
-		break;
+		return start_license(parser, attributes, error);
 	case DATA:
 		if (parser->has_data)
 			return fail(parser, error, RH_E_LICENSE_INVALID, "has two DATA");
@@ -469,10 +213,13 @@ static int enter(struct parser *parser, enum element element, const char *name,
 		break;
 	case META:
 	case META_ITEM:
-		start_meta(parser, name, attributes);
+		meta_start(&parser->meta, name, attributes);
 		break;
 	case ONACTION:
-		start_rule(parser, attributes);
+		actions_start_action(&parser->actions, attributes);
+		break;
+	case ONSTORE:
+		actions_start_store(&parser->actions);
 		break;
 	default:
 		break;
@@ -588,12 +335,8 @@ static int end_plain(struct parser *parser, rh_error *error)
 		if (code != RH_OK)
 			return code;
 	}
-	if (license->title[0] == '\0')
-		memcpy(license->title, parser->fallback, sizeof license->title);
-	memcpy(license->issuer, parser->issuer[0] != '\0' ? parser->issuer : parser->address,
-	    sizeof license->issuer);
-	judge_backup(parser);
-	read_counts_and_times(parser);
+	meta_finish(&parser->meta, license);
+	actions_finish(&parser->actions, license);
 	return add(parser, error);
 }
 
@@ -692,11 +435,14 @@ static int leave(struct parser *parser, enum element element, rh_error *error)
 		return RH_OK;
 	case META:
 	case META_ITEM:
-		meta(parser, parser->key, text, size);
+		meta_end(&parser->meta, text, size);
 		return RH_OK;
 	case CONDITION:
+		return actions_text(
+		    &parser->actions, ACTIONS_CONDITION, text, size, parser->cut, error);
 	case ACTION:
-		return end_rule_text(parser, element, error);
+		return actions_text(
+		    &parser->actions, ACTIONS_ACTION, text, size, parser->cut, error);
 	default:
 		return RH_OK;
 	}
@@ -724,11 +470,9 @@ static int read_xml(struct parser *parser, const uint8_t *data, size_t size, rh_
 
 	code = buffer_reserve(&parser->text, 1024, error);
 	if (code == RH_OK)
-		code = buffer_append(&parser->rules_text, "", 1, error);
-	if (code == RH_OK)
 		code = xml_read(&source, &handler, error);
 	buffer_free(&parser->text);
-	buffer_free(&parser->rules_text);
+	actions_free(&parser->actions);
 	return code;
 }
 
