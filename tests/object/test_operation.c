@@ -363,6 +363,25 @@ static void test_cancel_at_once(void **state)
 	teardown(&f);
 }
 
+/* However little there is to do, a cancel within 50 ms of the start finds it undone. */
+static void test_grace(void **state)
+{
+	struct timespec before, after;
+	struct fixture f;
+
+	(void)state;
+	setup(&f, &(struct script){0}, false);
+	clock_gettime(CLOCK_MONOTONIC, &before);
+	assert_int_equal(backup(&f, 0), S_OK);
+	callback_wait_status(&f.callback, BEGIN);
+	clock_gettime(CLOCK_MONOTONIC, &after);
+	assert_true(
+	    (after.tv_sec - before.tv_sec) * 1000000000 + after.tv_nsec - before.tv_nsec >=
+	    50000000);
+	callback_wait_ends(&f.callback, 1);
+	teardown(&f);
+}
+
 static void test_cancel_during(void **state)
 {
 	struct fixture f;
@@ -575,6 +594,7 @@ int main(void)
 	    cmocka_unit_test(test_busy),
 	    cmocka_unit_test(test_cancel_idle),
 	    cmocka_unit_test(test_cancel_at_once),
+	    cmocka_unit_test(test_grace),
 	    cmocka_unit_test(test_cancel_during),
 	    cmocka_unit_test(test_cancel_of_the_other_kind),
 	    cmocka_unit_test(test_cancel_after_commit),
