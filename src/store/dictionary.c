@@ -1,3 +1,10 @@
+/*
+ * For a compression dictionary in memory of our own: ZSTD_createCDict of before
+ * 1.5.6 crashes where malloc fails (facebook/zstd, pull request 3847), and
+ * nothing wipes its copy of the content.
+ */
+#define ZSTD_STATIC_LINKING_ONLY
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,7 +41,9 @@ const struct dictionary *dictionary_current(struct store *store)
 
 static void dictionary_free(struct dictionary *dictionary)
 {
-	ZSTD_freeCDict(dictionary->compress);
+	if (dictionary->memory != NULL)
+		bytes_wipe(dictionary->memory, dictionary->memory_size);
+	free(dictionary->memory);
 	ZSTD_freeDDict(dictionary->decompress);
 	free(dictionary);
 }
@@ -56,12 +65,18 @@ void dictionary_free_all(struct store *store)
 static int publish(struct store *store, int64_t number, const void *content, size_t size,
     struct dictionary **ret, rh_error *error)
 {
+	ZSTD_compressionParameters parameters =
+	    ZSTD_getCParams(STORE_COMPRESSION_LEVEL, SAMPLE_BYTES, size);
 	struct dictionary *d = calloc(1, sizeof *d);
 
 	if (d == NULL)
 		return error_memory(error);
 	d->number = number;
-	d->compress = ZSTD_createCDict(content, size, STORE_COMPRESSION_LEVEL);
+	d->memory_size = ZSTD_estimateCDictSize_advanced(size, parameters, ZSTD_dlm_byCopy);
+	d->memory = malloc(d->memory_size);
+	if (d->memory != NULL)
+		d->compress = ZSTD_initStaticCDict(d->memory, d->memory_size, content, size,
+		    ZSTD_dlm_byCopy, ZSTD_dct_rawContent, parameters);
 	d->decompress = ZSTD_createDDict(content, size);
 	if (d->compress == NULL || d->decompress == NULL) {
 		dictionary_free(d);

@@ -61,6 +61,13 @@ int statement_new(
 /* Runs a statement that takes nothing and gives at most one integer. */
 int statement_run(struct store *store, enum statement which, int64_t *ret, rh_error *error);
 
+/*
+ * Transactions of SQLite.  A rollback that finds no memory is made up for by the
+ * next begin.
+ */
+int transaction_begin(struct store *store, enum statement which, rh_error *error);
+void transaction_rollback(struct store *store);
+
 /* ---- database.c ---- */
 
 /* What the store was being used for when SQLite failed. */
@@ -159,7 +166,9 @@ int row_read(struct store *store, sqlite3_stmt *statement, bool facts_only,
 /* One compression dictionary.  Lives as long as the handle; shared by sealers. */
 struct dictionary {
 	int64_t number;
-	ZSTD_CDict *compress;
+	const ZSTD_CDict *compress; /* lies in ${memory} */
+	void *memory;
+	size_t memory_size;
 	ZSTD_DDict *decompress;
 	struct dictionary *next;
 	atomic_bool dead; /* made in a transaction that was rolled back */
@@ -203,6 +212,7 @@ int write_leave(struct store *store, bool own, int code, rh_error *error);
 /* ---- The handle ---- */
 
 #define STORE_TEXTS_MAX 64
+#define STORE_TEXT_MAX 255 /* bytes of a format or reason */
 
 struct store {
 	sqlite3 *db;
@@ -228,7 +238,7 @@ struct store {
 	struct dictionary *dictionary_new; /* made in the present transaction */
 
 	/* Formats and reasons that rows point to; few. */
-	char *texts[STORE_TEXTS_MAX];
+	char texts[STORE_TEXTS_MAX][STORE_TEXT_MAX + 1];
 	size_t text_count;
 };
 

@@ -174,7 +174,7 @@ static int look(struct store *store, enum contents *ret, rh_error *error)
 	int64_t application = 0, version = 0, tables = 0;
 	int code;
 
-	code = statement_run(store, SQL_BEGIN_READ, NULL, error);
+	code = transaction_begin(store, SQL_BEGIN_READ, error);
 	if (code != RH_OK)
 		return code;
 	code = statement_run(store, SQL_TABLE_COUNT, &tables, error);
@@ -182,7 +182,7 @@ static int look(struct store *store, enum contents *ret, rh_error *error)
 		code = statement_run(store, SQL_APPLICATION_ID, &application, error);
 	if (code == RH_OK)
 		code = statement_run(store, SQL_USER_VERSION, &version, error);
-	statement_run(store, SQL_ROLLBACK, NULL, NULL);
+	transaction_rollback(store);
 	if (code != RH_OK)
 		return code;
 
@@ -207,7 +207,7 @@ static int upgrade(struct store *store, const struct computer *computer, rh_erro
 	int64_t before = 0;
 	int code;
 
-	code = statement_run(store, SQL_BEGIN_WRITE, NULL, error);
+	code = transaction_begin(store, SQL_BEGIN_WRITE, error);
 	if (code != RH_OK)
 		return code;
 	/* Again, now that nobody else can be at it. */
@@ -218,8 +218,8 @@ static int upgrade(struct store *store, const struct computer *computer, rh_erro
 		code = give_birth(store, computer, error);
 	if (code == RH_OK)
 		code = statement_run(store, SQL_COMMIT, NULL, error);
-	if (code != RH_OK && !sqlite3_get_autocommit(store->db))
-		statement_run(store, SQL_ROLLBACK, NULL, NULL);
+	if (code != RH_OK)
+		transaction_rollback(store);
 	return code;
 }
 
@@ -365,8 +365,6 @@ void store_close(struct store *store)
 	store_sealer_free(store->sealer);
 	sealer_free(store->values);
 	dictionary_free_all(store);
-	for (size_t i = 0; i < store->text_count; i++)
-		free(store->texts[i]);
 	free(store->path);
 	bytes_wipe(store, sizeof *store);
 	free(store);

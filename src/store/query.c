@@ -16,13 +16,12 @@ int store_read_begin(struct store *store, rh_error *error)
 	int code;
 
 	if (!store->writing && store->readers == 0) {
-		code = statement_run(store, SQL_BEGIN_READ, NULL, error);
+		code = transaction_begin(store, SQL_BEGIN_READ, error);
 		/* The first read chooses the moment. */
 		if (code == RH_OK)
 			code = statement_run(store, SQL_TOTALS_GET, &ignored, error);
 		if (code != RH_OK) {
-			if (!sqlite3_get_autocommit(store->db))
-				statement_run(store, SQL_ROLLBACK, NULL, NULL);
+			transaction_rollback(store);
 			return code;
 		}
 	}
@@ -34,8 +33,8 @@ void store_read_end(struct store *store)
 {
 	store->readers--;
 	/* A rollback of a transaction that only read cannot fail. */
-	if (!store->writing && store->readers == 0 && !sqlite3_get_autocommit(store->db))
-		statement_run(store, SQL_ROLLBACK, NULL, NULL);
+	if (!store->writing && store->readers == 0)
+		transaction_rollback(store);
 }
 
 int store_totals(struct store *store, struct store_totals *ret, rh_error *error)

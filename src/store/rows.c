@@ -4,8 +4,6 @@
 
 #include "store/internal.h"
 
-#define KEPT_TEXT_MAX 255 /* bytes of a format or reason */
-
 struct store_sealer {
 	struct store *store;
 	struct sealer *parts;
@@ -249,8 +247,8 @@ int row_seal(struct store_sealer *sealer, struct store_row *row, rh_error *error
 	struct associated *a = &sealer->associated;
 
 	associated_row(a, sealer->store, row);
-	if (a->overflow || strlen(row->facts.format) > KEPT_TEXT_MAX ||
-	    strlen(row->facts.reason) > KEPT_TEXT_MAX)
+	if (a->overflow || strlen(row->facts.format) > STORE_TEXT_MAX ||
+	    strlen(row->facts.reason) > STORE_TEXT_MAX)
 		return error_set(error, RH_E_ARGUMENT, "the facts of licence %s are too long",
 		    row->facts.id);
 	return sealer_seal(sealer->rows, a->data, a->size, NULL, 0, row->seal, error);
@@ -445,22 +443,18 @@ static bool read_text(sqlite3_stmt *statement, int column, char *text, size_t ca
 static bool read_kept_text(
     struct store *store, sqlite3_stmt *statement, int column, const char **ret)
 {
-	char text[KEPT_TEXT_MAX + 1], *copy;
+	char text[STORE_TEXT_MAX + 1];
+	size_t i = 0;
 
 	if (!read_text(statement, column, text, sizeof text))
 		return false;
-	for (size_t i = 0; i < store->text_count; i++)
-		if (strcmp(store->texts[i], text) == 0) {
-			*ret = store->texts[i];
-			return true;
-		}
-	if (store->text_count == STORE_TEXTS_MAX)
+	while (i < store->text_count && strcmp(store->texts[i], text) != 0)
+		i++;
+	if (i == STORE_TEXTS_MAX)
 		return false;
-	copy = strdup(text);
-	if (copy == NULL)
-		return false;
-	store->texts[store->text_count++] = copy;
-	*ret = copy;
+	if (i == store->text_count)
+		strcpy(store->texts[store->text_count++], text);
+	*ret = store->texts[i];
 	return true;
 }
 

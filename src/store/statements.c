@@ -107,3 +107,15 @@ int statement_run(struct store *store, enum statement which, int64_t *ret, rh_er
 	sqlite3_reset(statement);
 	return code;
 }
+
+void transaction_rollback(struct store *store)
+{
+	for (int i = 0; i < 2 && !sqlite3_get_autocommit(store->db); i++)
+		statement_run(store, SQL_ROLLBACK, NULL, NULL);
+}
+
+int transaction_begin(struct store *store, enum statement which, rh_error *error)
+{
+	transaction_rollback(store);
+	return statement_run(store, which, NULL, error);
+}

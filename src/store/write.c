@@ -129,14 +129,14 @@ int store_begin(struct store *store, rh_error *error)
 	if (store->writing || store->readers > 0)
 		return error_set(
 		    error, RH_E_INTERNAL, "a transaction on %s is open already", store->path);
-	code = statement_run(store, SQL_BEGIN_WRITE, NULL, error);
+	code = transaction_begin(store, SQL_BEGIN_WRITE, error);
 	if (code != RH_OK)
 		return code;
 	code = statement_run(store, SQL_CACHE_WRITING, NULL, error);
 	if (code == RH_OK)
 		code = totals_load(store, &store->totals, error);
 	if (code != RH_OK) {
-		statement_run(store, SQL_ROLLBACK, NULL, NULL);
+		transaction_rollback(store);
 		return code;
 	}
 	store->writing = true;
@@ -180,8 +180,7 @@ void store_rollback(struct store *store)
 {
 	if (!store->writing)
 		return;
-	if (!sqlite3_get_autocommit(store->db))
-		statement_run(store, SQL_ROLLBACK, NULL, NULL);
+	transaction_rollback(store);
 	ended(store, false);
 }
 
