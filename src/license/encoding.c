@@ -3,8 +3,8 @@
 #include <uchar.h>
 
 #include "base/text.h"
-#include "license/encoding.h"
 #include "license/reader.h"
+#include "license/encoding.h"
 
 #define DECLARATION_MAX 256
 
