@@ -177,10 +177,9 @@ static void on_generation(void *context, const rh_generation *generation)
 
 static void on_header(void *context, const rh_backup_header *header)
 {
-	struct inspection *inspection = context;
+	const struct inspection *inspection = context;
 	char count[48], size[TEXT_SIZE], *computer, *generator;
 
-	inspection->opened = true;
 	if (record_wanted()) {
 		record_write(json_pack("{s:{s:o,s:o,s:o,s:o,s:i,s:I,s:I,s:I,s:I}}", "backup",
 		    "id", record_text(header->id), "created", record_time(header->created),
@@ -246,7 +245,10 @@ int cmd_inspect(const struct arguments *arguments)
 	}
 	keys_wipe(&keys);
 	rh_store_close(store);
-	if (code == RH_OK && !inspection.opened)
-		talk("with a recovery key, rehost can tell what is in it");
+	/* Who asked for nothing that needs a key was told what can be told without. */
+	if (code == RH_E_SECRET_NEEDED && inspection.generations > 0 && !inspection.licenses) {
+		talk("with the recovery key, rehost can tell what is in it");
+		code = RH_OK;
+	}
 	return code == RH_OK ? EXIT_DONE : cmd_fail(&error);
 }

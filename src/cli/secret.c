@@ -60,13 +60,14 @@ static int ask(const char *prompt, bool shown, struct secret *ret, rh_error *err
 	bool changed = false;
 	int code;
 
-	fputs(prompt, stderr);
-	fflush(stderr);
+	/* Silent before anything is asked: who answers early is not seen either. */
 	if (!shown && tcgetattr(STDIN_FILENO, &before) == 0) {
 		silent = before;
 		silent.c_lflag &= ~(tcflag_t)(ECHO | ECHOE | ECHOK);
 		changed = tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent) == 0;
 	}
+	fputs(prompt, stderr);
+	fflush(stderr);
 	code =
 	    read_text(STDIN_FILENO, true, "standard input", ret->text, sizeof ret->text, error);
 	if (changed)

@@ -82,7 +82,7 @@ const char *talk_phrase(char *text, size_t size, const char *sentence)
 
 	snprintf(text, size, "%s", sentence);
 	length = strlen(text);
-	if (length > 0 && text[length - 1] == '.')
+	if (length > 1 && text[length - 1] == '.' && text[length - 2] != '.')
 		text[length - 1] = '\0';
 	/* "A backup" begins small, "DIR" and "TPM" do not. */
 	if (isupper((unsigned char)text[0]) && !isupper((unsigned char)text[1]))
