@@ -26,6 +26,7 @@
 
 #define MACHINE_ID_MAX 256
 #define LOCK_WAIT_MS 5000
+#define NAME_MAX_SHOWN 1024 /* bytes of a path in a message */
 
 struct computer {
 	char id[COMPUTER_ID_SIZE];
@@ -165,7 +166,7 @@ done:
 
 /* Reads the file into ${file}; RH_E_STORE_MISSING sets no ${error}. */
 static int key_file_read(
-    int directory, const char *path, uint8_t file[FILE_MAX + 1], size_t *ret, rh_error *error)
+    int directory, const char *name, uint8_t file[FILE_MAX + 1], size_t *ret, rh_error *error)
 {
 	struct stat st;
 	int fd, code;
@@ -174,16 +175,13 @@ static int key_file_read(
 	if (fd < 0 && errno == ENOENT)
 		return RH_E_STORE_MISSING;
 	if (fd < 0)
-		return error_errno(error, RH_E_STORE_READ, errno, "cannot open %s/%s", path,
-		    COMPUTER_KEY_FILE);
+		return error_errno(error, RH_E_STORE_READ, errno, "cannot open %s", name);
 	if (fstat(fd, &st) != 0)
-		code = error_errno(error, RH_E_STORE_READ, errno, "cannot read %s/%s", path,
-		    COMPUTER_KEY_FILE);
+		code = error_errno(error, RH_E_STORE_READ, errno, "cannot read %s", name);
 	else if (!S_ISREG(st.st_mode))
-		code = error_set(error, RH_E_STORE_DAMAGED, "%s/%s is no regular file", path,
-		    COMPUTER_KEY_FILE);
+		code = error_set(error, RH_E_STORE_DAMAGED, "%s is no regular file", name);
 	else {
-		code = file_read(fd, file, FILE_MAX + 1, ret, path, error);
+		code = file_read(fd, file, FILE_MAX + 1, ret, name, error);
 		if (code != RH_OK)
 			code = of_store(code, error);
 	}
@@ -193,35 +191,32 @@ static int key_file_read(
 
 /* Whether the bytes are a key of this version, bound to this machine. */
 static int key_file_check(const uint8_t *file, size_t size, const struct machine_id *id,
-    const char *path, rh_error *error)
+    const char *name, rh_error *error)
 {
 	uint8_t digest[DIGEST_SIZE];
 	int code;
 
 	if (size < SECRET_AT + DIGEST_SIZE || size > FILE_MAX ||
 	    memcmp(file, MAGIC, MAGIC_SIZE) != 0)
-		return error_set(error, RH_E_STORE_DAMAGED, "%s/%s is no computer key", path,
-		    COMPUTER_KEY_FILE);
+		return error_set(error, RH_E_STORE_DAMAGED, "%s is no computer key", name);
 	code = sha256(digest, file, size - DIGEST_SIZE, error);
 	if (code != RH_OK)
 		return code;
 	if (memcmp(digest, file + size - DIGEST_SIZE, DIGEST_SIZE) != 0)
-		return error_set(error, RH_E_STORE_DAMAGED, "%s/%s is damaged: wrong checksum",
-		    path, COMPUTER_KEY_FILE);
+		return error_set(
+		    error, RH_E_STORE_DAMAGED, "%s is damaged: wrong checksum", name);
 	if (get_u32be(file + MAGIC_SIZE) > VERSION)
 		return error_set(error, RH_E_STORE_NEWER,
-		    "%s/%s has version %u, this program knows %u", path, COMPUTER_KEY_FILE,
+		    "%s has version %u, this program knows %u", name,
 		    get_u32be(file + MAGIC_SIZE), VERSION);
 	if (get_u32be(file + MAGIC_SIZE) != VERSION || size != FILE_SIZE)
-		return error_set(error, RH_E_STORE_DAMAGED, "%s/%s is no computer key", path,
-		    COMPUTER_KEY_FILE);
+		return error_set(error, RH_E_STORE_DAMAGED, "%s is no computer key", name);
 	code = derive_binding(digest, file + SECRET_AT, id, error);
 	if (code != RH_OK)
 		return code;
 	if (!bytes_equal(digest, file + BINDING_AT, DIGEST_SIZE))
 		return error_set(error, RH_E_STORE_OTHER_COMPUTER,
-		    "%s/%s is bound to the machine id of another computer", path,
-		    COMPUTER_KEY_FILE);
+		    "%s is bound to the machine id of another computer", name);
 	return RH_OK;
 }
 
@@ -253,11 +248,10 @@ static int directory_lock(int directory, const char *path, int *ret, rh_error *e
 	return RH_OK;
 }
 
-static int key_file_create(
-    int directory, const char *path, const struct machine_id *id, rh_error *error)
+static int key_file_create(int directory, const char *path, const char *name,
+    const struct machine_id *id, rh_error *error)
 {
 	uint8_t file[FILE_SIZE];
-	char name[4200];
 	int code, lock = -1;
 
 	code = directory_lock(directory, path, &lock, error);
@@ -276,7 +270,6 @@ static int key_file_create(
 		code = sha256(file + DIGEST_AT, file, DIGEST_AT, error);
 	if (code != RH_OK)
 		goto done;
-	snprintf(name, sizeof name, "%s/%s", path, COMPUTER_KEY_FILE);
 	code = file_replace(directory, COMPUTER_KEY_FILE, 0600, file, sizeof file, name, error);
 	if (code != RH_OK)
 		code = of_store(code, error);
@@ -291,22 +284,24 @@ int computer_open(
 {
 	struct computer *computer = NULL;
 	struct machine_id id;
+	char name[NAME_MAX_SHOWN];
 	uint8_t file[FILE_MAX + 1];
 	size_t size = 0;
 	bool missing;
 	int code;
 
-	code = key_file_read(directory, path, file, &size, error);
+	snprintf(name, sizeof name, "%s/%s", path, COMPUTER_KEY_FILE);
+	code = key_file_read(directory, name, file, &size, error);
 	if (code != RH_OK && (code != RH_E_STORE_MISSING || !create))
 		goto fail;
 	missing = code == RH_E_STORE_MISSING;
 	code = machine_id_read(&id, error);
 	if (code == RH_OK && missing)
-		code = key_file_create(directory, path, &id, error);
+		code = key_file_create(directory, path, name, &id, error);
 	if (code == RH_OK && missing)
-		code = key_file_read(directory, path, file, &size, error);
+		code = key_file_read(directory, name, file, &size, error);
 	if (code == RH_OK)
-		code = key_file_check(file, size, &id, path, error);
+		code = key_file_check(file, size, &id, name, error);
 	if (code != RH_OK)
 		goto fail;
 

@@ -72,6 +72,21 @@ static int code_of_result(int result, int errnum, enum doing doing)
 	}
 }
 
+/* What the system last said of the file or its log; SQLite's own record has gaps. */
+static int errno_of_file(sqlite3 *db)
+{
+	sqlite3_file *log = NULL;
+	int errnum = 0;
+
+	sqlite3_file_control(db, "main", SQLITE_FCNTL_LAST_ERRNO, &errnum);
+	if (errnum != 0)
+		return errnum;
+	sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
+	if (log != NULL && log->pMethods != NULL)
+		log->pMethods->xFileControl(log, SQLITE_FCNTL_LAST_ERRNO, &errnum);
+	return errnum;
+}
+
 int database_failed(struct store *store, int result, enum doing doing, rh_error *error)
 {
 	static const char *const verbs[] = {
@@ -85,6 +100,12 @@ int database_failed(struct store *store, int result, enum doing doing, rh_error 
 		if ((extended & 0xff) == (result & 0xff))
 			result = extended;
 		errnum = sqlite3_system_errno(store->db);
+		if (errnum == 0 &&
+		    ((result & 0xff) == SQLITE_IOERR || (result & 0xff) == SQLITE_CORRUPT))
+			errnum = errno_of_file(store->db);
+		/* A medium that does not read is no damage of the store. */
+		if ((result & 0xff) == SQLITE_CORRUPT && errnum != 0)
+			result = SQLITE_IOERR;
 	}
 	if ((result & 0xff) == SQLITE_NOMEM)
 		return error_memory(error);

@@ -270,19 +270,24 @@ static int open_file(
 
 /* ---- The handle ---- */
 
+/* What base says of any file, said of a store being made. */
+static int of_store(int code, rh_error *error)
+{
+	if (code != RH_E_WRITE)
+		return code;
+	if (error != NULL)
+		error->code = RH_E_STORE_CREATE;
+	return RH_E_STORE_CREATE;
+}
+
 /* The file with its final mode; SQLite would take the umask for it. */
 static int make_file(struct store *store, const char *directory, rh_error *error)
 {
 	int code, fd;
 
 	code = file_make_directories(directory, 0700, error);
-	if (code != RH_OK) {
-		if (code == RH_E_WRITE)
-			code = RH_E_STORE_CREATE;
-		if (error != NULL)
-			error->code = code;
-		return code;
-	}
+	if (code != RH_OK)
+		return of_store(code, error);
 	/*
 	 * Not open(): closing a descriptor of the file would drop the locks that
 	 * other handles of this process hold on it (fcntl(2)).
@@ -299,7 +304,7 @@ static int make_file(struct store *store, const char *directory, rh_error *error
 		    error, RH_E_STORE_CREATE, errno, "cannot open %s", directory);
 	code = file_sync_directory(fd, directory, error);
 	close(fd);
-	return code;
+	return of_store(code, error);
 }
 
 static char *make_path(const char *directory)
