@@ -19,9 +19,34 @@ void backup_header_free(struct backup_header *header)
 	header->computer_key = NULL;
 }
 
+/*
+ * Reads one JSON text; ${*ret} stays NULL if it is none.  jansson (2.14, lex_save) drops
+ * characters of a token when its buffer cannot grow, and goes on: what two readings
+ * agree on is what the text says.
+ */
+static int load(const void *bytes, size_t size, json_t **ret, rh_error *error)
+{
+	json_error_t why[2];
+	json_t *json[2];
+	int code = RH_OK;
+
+	for (int i = 0; i < 2; i++)
+		json[i] = json_loadb(bytes, size, JSON_REJECT_DUPLICATES, &why[i]);
+	if (json[0] != NULL && json[1] != NULL && json_equal(json[0], json[1]))
+		*ret = json_incref(json[0]);
+	else if (json[0] != NULL || json[1] != NULL ||
+		 json_error_code(&why[0]) == json_error_out_of_memory ||
+		 json_error_code(&why[1]) == json_error_out_of_memory)
+		code = error_memory(error);
+	json_decref(json[0]);
+	json_decref(json[1]);
+	return code;
+}
+
 /* ---- Writing ---- */
 
-static json_t *header_json(const struct backup_header *header, const char *key)
+/* Takes ${key} over. */
+static json_t *header_json(const struct backup_header *header, json_t *key)
 {
 	char created[TIME_TEXT_SIZE];
 
@@ -29,27 +54,41 @@ static json_t *header_json(const struct backup_header *header, const char *key)
 	return json_pack("{s:s, s:i, s:s, s:s, s:s, s:{s:s, s:o}, s:{s:I, s:I, s:I}, s:I}",
 	    "format", FORMAT_NAME, "version", BACKUP_FORMAT_VERSION, "id", header->id,
 	    "created", created, "generator", header->generator, "computer", "id",
-	    header->computer_id, "key", json_loads(key, JSON_REJECT_DUPLICATES, NULL),
-	    "licenses", "owned", (json_int_t)header->owned, "managed",
-	    (json_int_t)header->managed, "restricted", (json_int_t)header->restricted, "bytes",
-	    (json_int_t)header->bytes);
+	    header->computer_id, "key", key, "licenses", "owned", (json_int_t)header->owned,
+	    "managed", (json_int_t)header->managed, "restricted",
+	    (json_int_t)header->restricted, "bytes", (json_int_t)header->bytes);
+}
+
+static int header_text(
+    const struct backup_header *header, const uint8_t *signing_key, char **ret, rh_error *error)
+{
+	char *jwk = NULL, *text = NULL;
+	json_t *key = NULL, *json = NULL;
+	int code = es256_public_jwk(signing_key, &jwk, error);
+
+	if (code == RH_OK)
+		code = load(jwk, strlen(jwk), &key, error);
+	if (code == RH_OK && key == NULL)
+		code = error_set(error, RH_E_INTERNAL, "the key of the computer is no JSON");
+	if (code == RH_OK) {
+		json = header_json(header, key);
+		text = json != NULL ? json_dumps(json, JSON_INDENT(2)) : NULL;
+		if (text == NULL)
+			code = error_memory(error);
+	}
+	json_decref(json);
+	free(jwk);
+	if (code == RH_OK)
+		*ret = text;
+	return code;
 }
 
 int backup_header_write(const struct backup_header *header, const uint8_t *signing_key,
     struct buffer *tar, rh_error *error)
 {
-	char *key = NULL, *text = NULL, *signature = NULL;
-	json_t *json = NULL;
-	int code;
+	char *text = NULL, *signature = NULL;
+	int code = header_text(header, signing_key, &text, error);
 
-	code = es256_public_jwk(signing_key, &key, error);
-	if (code != RH_OK)
-		return code;
-	json = header_json(header, key);
-	if (json != NULL)
-		text = json_dumps(json, JSON_INDENT(2));
-	if (text == NULL)
-		code = error_memory(error);
 	if (code == RH_OK)
 		code = es256_sign_detached(signing_key, text, strlen(text), &signature, error);
 	if (code == RH_OK)
@@ -58,8 +97,6 @@ int backup_header_write(const struct backup_header *header, const uint8_t *signi
 	if (code == RH_OK)
 		code = tar_append(tar, SIGNATURE_MEMBER, signature, strlen(signature),
 		    header->created, error);
-	json_decref(json);
-	free(key);
 	free(text);
 	free(signature);
 	return code;
@@ -188,8 +225,7 @@ int backup_header_read(const void *tar, size_t size, struct backup_header *ret, 
 {
 	struct tar_member header_member = {.bytes = NULL}, signature_member = {.bytes = NULL};
 	struct backup_header header = {0};
-	json_error_t why;
-	json_t *json;
+	json_t *json = NULL;
 	int code;
 
 	code = find_members(tar, size, &header_member, &signature_member, error);
@@ -197,10 +233,9 @@ int backup_header_read(const void *tar, size_t size, struct backup_header *ret, 
 		return code;
 	if (header_member.bytes == NULL || header_member.size > HEADER_MAX)
 		return corrupt("not there, or too large", error);
-	json = json_loadb((const char *)header_member.bytes, header_member.size,
-	    JSON_REJECT_DUPLICATES, &why);
-	if (json == NULL && json_error_code(&why) == json_error_out_of_memory)
-		return error_memory(error);
+	code = load(header_member.bytes, header_member.size, &json, error);
+	if (code != RH_OK)
+		return code;
 	if (json == NULL)
 		return corrupt("not JSON", error);
 	code = read_members(json, &header, error);

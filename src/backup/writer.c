@@ -119,6 +119,18 @@ static int create_part(struct backup_writer *writer, rh_error *error)
 	return RH_OK;
 }
 
+/* What no reader takes must not become a backup, and older ones go. */
+static int check_header(const struct buffer *tar, rh_error *error)
+{
+	struct backup_header again = {0};
+	int code = backup_header_read(tar->data, tar->size, &again, error);
+
+	backup_header_free(&again);
+	if (code == RH_E_BACKUP_CORRUPT)
+		return error_set(error, RH_E_INTERNAL, "the header made is not valid");
+	return code;
+}
+
 /* The first frame. */
 static int write_header(struct backup_writer *writer, struct backup_header *header,
     const uint8_t *signing_key, rh_error *error)
@@ -131,6 +143,8 @@ static int write_header(struct backup_writer *writer, struct backup_header *head
 		snprintf(
 		    header->generator, sizeof header->generator, "rehost %s", REHOST_VERSION);
 	code = backup_header_write(header, signing_key, &tar, error);
+	if (code == RH_OK)
+		code = check_header(&tar, error);
 	if (code == RH_OK)
 		code = zframe_pack(writer->compressor, tar.data, tar.size, &frame, error);
 	if (code == RH_OK)
