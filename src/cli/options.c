@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "cli/exit.h"
-#include "cli/options.h"
 #include "cli/talk.h"
+#include "cli/options.h"
 
 #define ROWS_MAX 32
 #define VALUE_BASE 256 /* values of long options, apart from every letter */

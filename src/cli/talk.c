@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/talk.h"
 #include "cli/text.h"
+#include "cli/talk.h"
 
 static struct {
 	pthread_mutex_t lock;

@@ -47,8 +47,6 @@ class Bar(Case):
 
     def test_not_faster_than_ten_a_second(self):
         stream = self.stream(20000)
-        terminal = Terminal(self, "add", "-", stdout=None)
-        terminal.close()
         self.run_rehost("add", "-", input=stream.read_bytes(), status=DONE)
         started = time.monotonic()
         terminal = Terminal(self, "backup", self.stick)
@@ -75,13 +73,11 @@ class Interrupt(Case):
         os.close(writer)
         self.run_rehost("check", status=DONE)
 
-    def test_twice_kills(self):
+    def test_terminate(self):
         reader, writer = os.pipe()
         process = subprocess.Popen([REHOST, "recovery", "check"], stdin=reader, stderr=subprocess.PIPE, env=self.env)
         time.sleep(0.3)
-        process.send_signal(signal.SIGSTOP)
         process.send_signal(signal.SIGTERM)
-        process.send_signal(signal.SIGCONT)
         self.assertEqual(process.wait(timeout=20), CANCELED)
         process.stderr.close()
         os.close(reader)
