@@ -54,20 +54,20 @@ RH_API void rh_free_secret(char *text);
 
 /* Who decides about a restore: the licence does (see README, "Classes"). */
 enum rh_class {
-	RH_CLASS_OWNED = 0,      /* the owner's recovery key is enough */
-	RH_CLASS_MANAGED = 1,    /* a License Management Service counts restores */
-	RH_CLASS_RESTRICTED = 2  /* may not be backed up */
+	RH_CLASS_OWNED = 0, /* the owner's recovery key is enough */
+	RH_CLASS_MANAGED = 1, /* a License Management Service counts restores */
+	RH_CLASS_RESTRICTED = 2 /* may not be backed up */
 };
 
 enum rh_right {
 	RH_RIGHT_NO = 0,
 	RH_RIGHT_YES = 1,
-	RH_RIGHT_UNKNOWN = 2     /* treated as no */
+	RH_RIGHT_UNKNOWN = 2 /* treated as no */
 };
 
 /* How often an action may still be done. */
 typedef struct rh_count {
-	const char *action;      /* as the licence names it: "Play", "print" */
+	const char *action; /* as the licence names it: "Play", "print" */
 	uint64_t remaining;
 } rh_count;
 
@@ -77,22 +77,22 @@ typedef struct rh_count {
  * brings it.
  */
 typedef struct rh_license {
-	const char *id;          /* unique in a store */
-	const char *key_id;      /* lower-case GUID where it has 16 bytes */
-	const char *format;      /* "wmdrm", "lcp", "opaque": see rh_format_name */
+	const char *id; /* unique in a store */
+	const char *key_id; /* lower-case GUID where it has 16 bytes */
+	const char *format; /* "wmdrm", "lcp", "opaque": see rh_format_name */
 	const char *issuer;
 	const char *title;
-	const char *service;     /* its License Management Service, or "" */
-	const char *reason;      /* why it is restricted, a sentence; else "" */
+	const char *service; /* its License Management Service, or "" */
+	const char *reason; /* why it is restricted, a sentence; else "" */
 	int64_t issued;
 	int64_t not_before;
 	int64_t not_after;
-	const rh_count *counts;  /* of counted actions only; others are unlimited */
+	const rh_count *counts; /* of counted actions only; others are unlimited */
 	size_t count_count;
-	int32_t backup;          /* enum rh_right */
-	int32_t license_class;   /* enum rh_class */
-	uint64_t bytes;          /* size of the document */
-	int64_t added;           /* when it came into this store */
+	int32_t backup; /* enum rh_right */
+	int32_t license_class; /* enum rh_class */
+	uint64_t bytes; /* size of the document */
+	int64_t added; /* when it came into this store */
 } rh_license;
 
 /* The name of format number ${index}, NULL past the last one. */
@@ -107,47 +107,48 @@ enum rh_operation {
 	RH_OPERATION_ADD = 0,
 	RH_OPERATION_BACKUP = 1,
 	RH_OPERATION_RESTORE = 2,
-	RH_OPERATION_PLAN = 3,   /* a restore that only says what it would do */
+	RH_OPERATION_PLAN = 3, /* a restore that only says what it would do */
 	RH_OPERATION_VERIFY = 4,
 	RH_OPERATION_EXPORT = 5,
-	RH_OPERATION_CHECK = 6,  /* of a store */
+	RH_OPERATION_CHECK = 6, /* of a store */
 	RH_OPERATION_INSPECT = 7
 };
 
 enum rh_event_type {
-	RH_EVENT_BEGIN = 0,          /* the work itself starts */
-	RH_EVENT_END = 1,            /* always the last one; ${code} is the result */
-	RH_EVENT_CONNECTING = 2,     /* credentials are being checked */
-	RH_EVENT_DISCONNECTING = 3,  /* credentials were accepted */
-	RH_EVENT_TOTALS = 4,         /* totals are known; before the first licence */
-	RH_EVENT_PROGRESS = 5,       /* at most 20 times a second */
-	RH_EVENT_RESTRICTED = 6,     /* a licence that may not be backed up */
-	RH_EVENT_LICENSE = 7,        /* a licence that was not plainly copied */
-	RH_EVENT_RECOVERY_KEY = 8,   /* a recovery key was made: show it to the owner */
-	RH_EVENT_NOTICE = 9          /* something the owner should know */
+	RH_EVENT_BEGIN = 0, /* the work itself starts */
+	RH_EVENT_END = 1, /* always the last one; ${code} is the result */
+	RH_EVENT_CONNECTING = 2, /* credentials are being checked */
+	RH_EVENT_DISCONNECTING = 3, /* credentials were accepted */
+	RH_EVENT_TOTALS = 4, /* totals are known; before the first licence */
+	RH_EVENT_PROGRESS = 5, /* at most 20 times a second */
+	RH_EVENT_RESTRICTED = 6, /* a licence that may not be backed up */
+	RH_EVENT_LICENSE = 7, /* a licence that was not plainly copied */
+	RH_EVENT_RECOVERY_KEY = 8, /* a recovery key was made: show it to the owner */
+	RH_EVENT_NOTICE = 9 /* something the owner should know */
 };
 
 /* Members of rh_event that an event type fills, as bits. */
 enum rh_event_field {
-	RH_FIELD_CODE = 1,           /* code, code's name, sentence and next step */
-	RH_FIELD_TOTALS = 2,         /* licenses_total, bytes_total */
-	RH_FIELD_DONE = 4,           /* licenses_done, bytes_done */
-	RH_FIELD_LICENSE = 8,        /* license */
-	RH_FIELD_TEXT = 16           /* text */
+	RH_FIELD_CODE = 1, /* code, code's name, sentence and next step */
+	RH_FIELD_TOTALS = 2, /* licenses_total, bytes_total */
+	RH_FIELD_DONE = 4, /* licenses_done, bytes_done */
+	RH_FIELD_LICENSE = 8, /* license */
+	RH_FIELD_TEXT = 16 /* text */
 };
 
 typedef struct rh_event {
-	int32_t type;            /* enum rh_event_type */
-	int32_t operation;       /* enum rh_operation */
-	int32_t code;            /* enum rh_code */
+	int32_t type; /* enum rh_event_type */
+	int32_t operation; /* enum rh_operation */
+	int32_t code; /* enum rh_code */
 	int32_t reserved;
 	uint64_t licenses_total;
 	uint64_t licenses_done;
-	uint64_t bytes_total;    /* of licence documents */
+	uint64_t bytes_total; /* of licence documents */
 	uint64_t bytes_done;
-	const rh_license *license; /* NULL unless RH_FIELD_LICENSE */
-	const char *text;        /* what was wrong with what, or ""; never NULL */
-	const char *next_step;   /* what the owner can do, or ""; never NULL */
+	const rh_license
+	    *license; /* NULL unless RH_FIELD_LICENSE, or if nothing is known of it */
+	const char *text; /* what was wrong with what, or ""; never NULL */
+	const char *next_step; /* what the owner can do, or ""; never NULL */
 } rh_event;
 
 /* The event type's name as in JSON ("begin"), NULL past the last type. */
@@ -180,13 +181,13 @@ typedef struct rh_listener {
 
 /* What an operation did; every licence that it met is counted once. */
 typedef struct rh_summary {
-	uint64_t licenses;       /* met in all */
-	uint64_t bytes;          /* of their documents */
-	uint64_t done;           /* added, backed up, restored, found whole */
-	uint64_t already_here;   /* were in the store, left as they were */
-	uint64_t updated;        /* replaced by a later issue, or state merged */
-	uint64_t restricted;     /* may not be backed up */
-	uint64_t failed;         /* refused, unreadable or damaged */
+	uint64_t licenses; /* met in all */
+	uint64_t bytes; /* of their documents */
+	uint64_t done; /* added, backed up, restored, found whole */
+	uint64_t already_here; /* were in the store, left as they were */
+	uint64_t updated; /* replaced by a later issue, or state merged */
+	uint64_t restricted; /* may not be backed up */
+	uint64_t failed; /* refused, unreadable or damaged */
 } rh_summary;
 
 /* ---- The licence store ------------------------------------------------- */
@@ -194,8 +195,8 @@ typedef struct rh_summary {
 typedef struct rh_store rh_store;
 
 enum rh_store_flag {
-	RH_STORE_CREATE = 1,     /* make it, and this computer's key, if missing */
-	RH_STORE_READ_ONLY = 2   /* never write; works beside a writer */
+	RH_STORE_CREATE = 1, /* make it, and this computer's key, if missing */
+	RH_STORE_READ_ONLY = 2 /* never write; works beside a writer */
 };
 
 /*
@@ -205,8 +206,8 @@ enum rh_store_flag {
  * RH_E_STORE_MISSING, RH_E_STORE_OTHER_COMPUTER, RH_E_STORE_DAMAGED,
  * RH_E_STORE_NEWER, RH_E_STORE_BUSY, RH_E_COMPUTER_ID, RH_E_ACCESS.
  */
-RH_API int rh_store_open(const char *directory, unsigned flags,
-    rh_store **ret_store, rh_error *error);
+RH_API int rh_store_open(
+    const char *directory, unsigned flags, rh_store **ret_store, rh_error *error);
 
 /* Closes the store and wipes its keys; NULL is fine. */
 RH_API void rh_store_close(rh_store *store);
@@ -224,15 +225,15 @@ RH_API const char *rh_store_computer_recipient(const rh_store *store);
  * Reads every page, row and seal of the store.  RH_E_STORE_DAMAGED with the
  * first bad place; a LICENSE event names each bad licence.
  */
-RH_API int rh_store_check(rh_store *store, const rh_listener *listener,
-    rh_summary *summary, rh_error *error);
+RH_API int rh_store_check(
+    rh_store *store, const rh_listener *listener, rh_summary *summary, rh_error *error);
 
 /* One licence file on its way into a store. */
 typedef struct rh_document {
-	const void *data;        /* read until the next call of the source */
-	size_t size;             /* 0 is a valid size, and no valid licence */
-	const char *name;        /* where it comes from, for messages and titles */
-	const char *format;      /* a format's name, or NULL to detect it */
+	const void *data; /* read until the next call of the source */
+	size_t size; /* 0 is a valid size, and no valid licence */
+	const char *name; /* where it comes from, for messages and titles */
+	const char *format; /* a format's name, or NULL to detect it */
 } rh_document;
 
 /*
@@ -240,8 +241,7 @@ typedef struct rh_document {
  * end, or -1 to give up: then ${error} says why, and nothing of the current
  * batch is kept.
  */
-typedef int (*rh_document_source)(void *context, rh_document *ret_document,
-    rh_error *error);
+typedef int (*rh_document_source)(void *context, rh_document *ret_document, rh_error *error);
 
 /*
  * Adds every document that ${source} gives, in batches of one transaction
@@ -267,22 +267,22 @@ typedef int (*rh_license_function)(void *context, const rh_license *license);
  * shell pattern (* ? [...]), compared without case; "\," stands for a comma.
  * RH_E_ARGUMENT for a filter that is none.
  */
-RH_API int rh_enumerate(rh_store *store, const char *filter,
-    rh_license_function function, void *context, rh_error *error);
+RH_API int rh_enumerate(rh_store *store, const char *filter, rh_license_function function,
+    void *context, rh_error *error);
 
 /*
  * Calls ${function} with the licence ${id}, or with the only one whose id starts
  * with ${id}.  RH_E_LICENSE_UNKNOWN; RH_E_ARGUMENT if several start with it.
  */
-RH_API int rh_get(rh_store *store, const char *id,
-    rh_license_function function, void *context, rh_error *error);
+RH_API int rh_get(rh_store *store, const char *id, rh_license_function function, void *context,
+    rh_error *error);
 
 /*
  * Gives the document of the licence ${id} as the bytes that were added; rh_free
  * the result.
  */
-RH_API int rh_get_document(rh_store *store, const char *id,
-    void **ret_data, size_t *ret_size, rh_error *error);
+RH_API int rh_get_document(
+    rh_store *store, const char *id, void **ret_data, size_t *ret_size, rh_error *error);
 
 /* Removes the licence with exactly this id.  RH_E_LICENSE_UNKNOWN. */
 RH_API int rh_remove(rh_store *store, const char *id, rh_error *error);
@@ -290,14 +290,17 @@ RH_API int rh_remove(rh_store *store, const char *id, rh_error *error);
 /* ---- Backup and restore ------------------------------------------------ */
 
 typedef struct rh_backup_options {
-	size_t size;             /* RH_BACKUP_OPTIONS_INIT sets it */
-	int overwrite;           /* replace the backup that is there */
-	unsigned keep;           /* generations to keep, this one included; 0 is 1 */
+	size_t size; /* RH_BACKUP_OPTIONS_INIT sets it */
+	int overwrite; /* replace the backup that is there */
+	unsigned keep; /* generations to keep, this one included; 0 is 1 */
 	const char *const *recipients; /* further age recipients: "age1..." */
 	size_t recipient_count;
-	const char *passphrase;  /* also write recovery.age, or NULL */
+	const char *passphrase; /* also write recovery.age, or NULL */
 } rh_backup_options;
-#define RH_BACKUP_OPTIONS_INIT { sizeof(rh_backup_options), 0, 1, NULL, 0, NULL }
+#define RH_BACKUP_OPTIONS_INIT                                                                 \
+	{                                                                                      \
+		sizeof(rh_backup_options), 0, 1, NULL, 0, NULL                                 \
+	}
 
 /*
  * Backs up every licence that allows it into ${directory}, which must exist.
@@ -309,9 +312,8 @@ typedef struct rh_backup_options {
  * RH_E_ACCESS, RH_E_FULL, RH_E_WRITE, RH_E_READ_BACK, RH_E_RECIPIENT,
  * RH_E_STORE_..., RH_E_CANCELED.  ${options} NULL: as RH_BACKUP_OPTIONS_INIT.
  */
-RH_API int rh_backup(rh_store *store, const char *directory,
-    const rh_backup_options *options, const rh_listener *listener,
-    rh_summary *summary, rh_error *error);
+RH_API int rh_backup(rh_store *store, const char *directory, const rh_backup_options *options,
+    const rh_listener *listener, rh_summary *summary, rh_error *error);
 
 /*
  * RH_OK if ${directory} holds no complete backup and could take one,
@@ -321,18 +323,22 @@ RH_API int rh_backup_exists(const char *directory, rh_error *error);
 
 /* How a backup is opened; every member may be NULL or 0. */
 typedef struct rh_open_options {
-	size_t size;             /* RH_OPEN_OPTIONS_INIT sets it */
+	size_t size; /* RH_OPEN_OPTIONS_INIT sets it */
 	const char *recovery_key; /* an age identity or a recovery code, as typed */
-	const char *passphrase;  /* of the recovery.age beside the backup */
-	const char *filter;      /* as in rh_enumerate: which licences */
-	int plan;                /* rh_restore: say what would happen, change nothing */
-	int individualize;       /* rh_restore: the user agreed to individualize */
+	const char *passphrase; /* of the recovery.age beside the backup */
+	const char *filter; /* as in rh_enumerate: which licences */
+	int plan; /* rh_restore: say what would happen, change nothing */
+	int individualize; /* rh_restore: the user agreed to individualize */
 } rh_open_options;
-#define RH_OPEN_OPTIONS_INIT { sizeof(rh_open_options), NULL, NULL, NULL, 0, 0 }
+#define RH_OPEN_OPTIONS_INIT                                                                   \
+	{                                                                                      \
+		sizeof(rh_open_options), NULL, NULL, NULL, 0, 0                                \
+	}
 
 /*
  * Restores the newest complete backup of ${directory} into ${store}, in one
- * transaction.  Without a recovery key and a passphrase it opens with
+ * transaction.  ${store} may be NULL for a plan: a computer without a store.
+ * Without a recovery key and a passphrase it opens with
  * this computer's own key, or with the recovery key that the store keeps.
  * Licences that are there are left as they are, but for the more
  * spent state of the two.  With ${options->plan} the store is not changed, and
@@ -341,39 +347,37 @@ typedef struct rh_open_options {
  * RH_E_SECRET_NEEDED, RH_E_SECRET_WRONG, RH_E_SECRET_TYPED,
  * RH_E_NOT_ALL_STORED, RH_E_STORE_..., RH_E_CANCELED.
  */
-RH_API int rh_restore(rh_store *store, const char *directory,
-    const rh_open_options *options, const rh_listener *listener,
-    rh_summary *summary, rh_error *error);
+RH_API int rh_restore(rh_store *store, const char *directory, const rh_open_options *options,
+    const rh_listener *listener, rh_summary *summary, rh_error *error);
 
 /*
  * Checks the newest backup of ${directory}.  With a key (options, or those of
  * ${store}, which may be NULL): authenticates, parses and compares every licence
  * with the manifest.  Without one: the structure only, and ${summary->done} is 0.
  */
-RH_API int rh_verify(rh_store *store, const char *directory,
-    const rh_open_options *options, const rh_listener *listener,
-    rh_summary *summary, rh_error *error);
+RH_API int rh_verify(rh_store *store, const char *directory, const rh_open_options *options,
+    const rh_listener *listener, rh_summary *summary, rh_error *error);
 
 /* One complete backup in a directory. */
 typedef struct rh_generation {
-	const char *file;        /* name within the directory */
-	const char *id;          /* 16 hex digits */
+	const char *file; /* name within the directory */
+	const char *id; /* 16 hex digits */
 	int64_t created;
-	uint64_t bytes;          /* size of the file */
-	int whole;               /* its structure is complete, as far as seen without a key */
+	uint64_t bytes; /* size of the file */
+	int whole; /* its structure is complete, as far as seen without a key */
 } rh_generation;
 
 /* What the first member of an opened backup says. */
 typedef struct rh_backup_header {
 	const char *id;
 	int64_t created;
-	const char *generator;   /* the program and version that wrote it */
+	const char *generator; /* the program and version that wrote it */
 	const char *computer_id; /* of the source */
 	int32_t format_version;
-	uint64_t owned;          /* licences in it */
+	uint64_t owned; /* licences in it */
 	uint64_t managed;
-	uint64_t restricted;     /* left out */
-	uint64_t bytes;          /* of the documents in it */
+	uint64_t restricted; /* left out */
+	uint64_t bytes; /* of the documents in it */
 } rh_backup_header;
 
 /* What rh_inspect tells; each member may be NULL.  Called in this order. */
@@ -389,9 +393,8 @@ typedef struct rh_inspector {
  * newest one, if it can be opened (as rh_verify), the header, and if
  * ${on_license} is set each licence that the filter lets through.
  */
-RH_API int rh_inspect(rh_store *store, const char *directory,
-    const rh_open_options *options, const rh_inspector *inspector,
-    rh_error *error);
+RH_API int rh_inspect(rh_store *store, const char *directory, const rh_open_options *options,
+    const rh_inspector *inspector, rh_error *error);
 
 /*
  * Writes each licence of the newest backup that the filter lets through as
@@ -399,16 +402,16 @@ RH_API int rh_inspect(rh_store *store, const char *directory,
  * missing and must be empty.
  */
 RH_API int rh_export(rh_store *store, const char *directory, const char *target,
-    const rh_open_options *options, const rh_listener *listener,
-    rh_summary *summary, rh_error *error);
+    const rh_open_options *options, const rh_listener *listener, rh_summary *summary,
+    rh_error *error);
 
 /* ---- The owner's recovery key ------------------------------------------ */
 
 /* One key in its written forms; free each member, see rh_recovery_free. */
 typedef struct rh_recovery_key {
-	char *recipient;         /* "age1...": public */
-	char *identity;          /* "AGE-SECRET-KEY-1...": secret, NULL if forgotten */
-	char *code;              /* the recovery code: secret, NULL if forgotten */
+	char *recipient; /* "age1...": public */
+	char *identity; /* "AGE-SECRET-KEY-1...": secret, NULL if forgotten */
+	char *code; /* the recovery code: secret, NULL if forgotten */
 } rh_recovery_key;
 
 /* Wipes and frees the members and sets them NULL. */
@@ -429,8 +432,8 @@ RH_API int rh_recovery_show(rh_store *store, rh_recovery_key *ret, rh_error *err
  * which group is wrong, or, if ${store} is not NULL, RH_E_SECRET_WRONG
  * if it is a well-formed key but not the store's.
  */
-RH_API int rh_recovery_check(rh_store *store, const char *typed,
-    char **ret_recipient, rh_error *error);
+RH_API int rh_recovery_check(
+    rh_store *store, const char *typed, char **ret_recipient, rh_error *error);
 
 /* Keeps the public half only; backups go on, this computer cannot show it again. */
 RH_API int rh_recovery_forget(rh_store *store, rh_error *error);

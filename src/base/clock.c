@@ -26,9 +26,11 @@ void time_format(char text[TIME_TEXT_SIZE], int64_t time)
 	text[0] = '\0';
 	if (time == INT64_MIN || gmtime_r(&seconds, &fields) == NULL)
 		return;
-	if (fields.tm_year < -1900 || fields.tm_year > 9999 - 1900)
+	if (fields.tm_year < 1 - 1900 || fields.tm_year > 9999 - 1900)
 		return;
-	strftime(text, TIME_TEXT_SIZE, "%Y-%m-%dT%H:%M:%SZ", &fields);
+	snprintf(text, TIME_TEXT_SIZE, "%04d-%02d-%02dT%02d:%02d:%02dZ",
+	    (fields.tm_year + 1900) % 10000, (fields.tm_mon + 1) % 100, fields.tm_mday % 100,
+	    fields.tm_hour % 100, fields.tm_min % 100, fields.tm_sec % 100);
 }
 
 static bool leap(int year)

@@ -214,8 +214,11 @@ static int run(struct operation *operation, rh_summary *summary, rh_error *error
 
 	if (atomic_load(&operation->canceled))
 		return error_set(error, RH_E_CANCELED, "canceled before it began");
-	code = rh_store_open(
-	    operation->settings.store_path, backup ? 0 : RH_STORE_CREATE, &store, error);
+	code = rh_store_open(operation->settings.store_path,
+	    backup || is_plan(operation) ? 0 : RH_STORE_CREATE, &store, error);
+	/* A plan for a computer without a store makes none. */
+	if (code == RH_E_STORE_MISSING && !backup && is_plan(operation))
+		code = RH_OK;
 	if (code != RH_OK)
 		return code;
 	if (backup)

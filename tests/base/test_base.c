@@ -138,6 +138,8 @@ static void times(void **state)
 		assert_false(time_parse(bad[i], strlen(bad[i]), &time));
 	time_format(text, 1795360200);
 	assert_string_equal(text, "2026-11-22T15:10:00Z");
+	time_format(text, time_parse("0208-01-02", 10, &time) ? time : 0);
+	assert_string_equal(text, "0208-01-02T00:00:00Z");
 	time_format(text, INT64_MIN);
 	assert_string_equal(text, "");
 	time_format(text, INT64_MAX);
