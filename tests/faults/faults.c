@@ -27,7 +27,7 @@
 #include "inject.h"
 
 #define SECONDS_A_RUN 20
-#define FAILURES_SHOWN 12
+#define FAILURES_SHOWN 40
 /* With threads the order differs from run to run, so every call need not have its turn. */
 #define STRIDE_WITH_THREADS 11
 
@@ -40,8 +40,9 @@ static const int full_codes[] = {RH_E_FULL, -1};
 /* SQLite writes a little also to read: the index of its log. */
 static const int write_codes[] = {
     RH_E_WRITE, RH_E_STORE_WRITE, RH_E_STORE_CREATE, RH_E_STORE_READ, -1};
-static const int read_codes[] = {
-    RH_E_READ, RH_E_STORE_READ, RH_E_STORE_WRITE, RH_E_STORE_CREATE, RH_E_COMPUTER_ID, -1};
+/* A sector that does not read is damage too. */
+static const int read_codes[] = {RH_E_READ, RH_E_BACKUP_CORRUPT, RH_E_STORE_READ,
+    RH_E_STORE_WRITE, RH_E_STORE_CREATE, RH_E_COMPUTER_ID, -1};
 /* SQLite takes EIO for a damaged file system, and that for a damaged file (unixRead,
  * SQLITE_IOERR_CORRUPTFS). */
 static const int read_sqlite_codes[] = {
@@ -75,14 +76,18 @@ static const struct fault {
 #define FAULT_COUNT (sizeof faults / sizeof *faults)
 
 /*
- * Faults of libraries, found by this test, that no caller can mend.  ${site} is the
- * beginning of inject_site.
+ * Faults of libraries, found by this test, that no caller can mend: what a run may
+ * end in besides, if want of memory struck there.  ${site} is the beginning of inject_site.
  */
 static const struct exemption {
 	const char *site;
+	int code;
 	const char *reason;
 } exemptions[] = {
-    {NULL, NULL},
+    {"libjansson.so.4:", RH_E_BACKUP_CORRUPT,
+	"its parser drops characters for which it has no memory (lex_save ignores the failure),"
+	" and then calls the text invalid"},
+    {NULL, RH_OK, NULL},
 };
 
 /* ---- Between the process that counts and those that run ---- */
@@ -193,10 +198,11 @@ static void complain(const struct scenario *scenario, const struct fault *fault,
 	fflush(stdout);
 }
 
-static bool exempt(const char *site)
+static bool exempt(const struct fault *fault, const char *site, int code)
 {
 	for (const struct exemption *row = exemptions; row->site != NULL; row++)
-		if (strncmp(site, row->site, strlen(row->site)) == 0)
+		if (fault->call == CALL_ALLOCATE && code == row->code &&
+		    strncmp(site, row->site, strlen(row->site)) == 0)
 			return true;
 	return false;
 }
@@ -224,7 +230,9 @@ static void check_outcome(const struct scenario *scenario, const struct fault *f
 	struct outcome again = {0};
 
 	if (!code_is_right(fault, outcome)) {
-		if (outcome->is_hresult)
+		if (exempt(fault, inject_site(), outcome->code))
+			shared->exempted++;
+		else if (outcome->is_hresult)
 			complain(
 			    scenario, fault, threads, "ended in %#x", (unsigned)outcome->code);
 		else
@@ -275,10 +283,6 @@ static bool run_one(
 	if (live_after != live && !last_chance)
 		return run_one(scenario, fault, threads, true);
 	shared->failed_calls++;
-	if (exempt(inject_site())) {
-		shared->exempted++;
-		return true;
-	}
 	if (live_after != live) {
 		complain(scenario, fault, threads, "%ld blocks lost; it ended in %#x %s",
 		    live_after - live, (unsigned)outcome.code, outcome.error.text);
@@ -350,9 +354,7 @@ static void run_fault(const struct scenario *scenario, const struct fault *fault
 		if (shared->done)
 			break;
 		shared->failed_calls++;
-		if (exempt(shared->site)) {
-			shared->exempted++;
-		} else if (shared->bad++ < FAILURES_SHOWN) {
+		if (shared->bad++ < FAILURES_SHOWN) {
 			printf("%s, %s %ld%s: %s\n    at %s\n", scenario->name, fault->name,
 			    shared->number, threads ? ", with threads" : "",
 			    WIFSIGNALED(status) ? strsignal(WTERMSIG(status)) : "exited",

@@ -482,10 +482,10 @@ static void run_object(const char *place, struct outcome *outcome)
 	if (outcome->code == S_OK)
 		outcome->code = set_text(properties, u"StorePath", path);
 	if (outcome->code == S_OK) {
-		pthread_mutex_lock(&callback.lock);
 		outcome->calls = 1;
 		outcome->code = IWMLicenseBackup_BackupLicenses(
 		    object, WM_BACKUP_OVERWRITE, &callback.face);
+		pthread_mutex_lock(&callback.lock);
 		if (outcome->code != S_OK)
 			outcome->calls = 0;
 		while (outcome->code == S_OK && outcome->ends == 0)
