@@ -169,6 +169,8 @@ static int on_license(void *context, const struct frame_license *members, rh_err
 	snprintf(content->component, sizeof content->component, "%s", members->component);
 	content->row.bytes = members->document_size;
 	content->row.added = run->added;
+	content->row.digest_known = true;
+	memcpy(content->row.digest, members->digest, DIGEST_SIZE);
 	content->row.state_version = 0;
 	code = read_facts(content, members, &why);
 	if (code != RH_OK) {

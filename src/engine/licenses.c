@@ -137,9 +137,17 @@ static int check_row(struct report *report, struct store_sealer *sealer,
     rh_error *first)
 {
 	struct license_view view;
+	uint8_t digest[DIGEST_SIZE];
 	rh_error why;
 	int code = store_open_row(sealer, row, content, &why);
 
+	/* The seal holds; but was it made over the document that was added? */
+	if (code == RH_OK)
+		code = sha256(digest, content->document.data, content->document.size, &why);
+	if (code == RH_OK && !bytes_equal(digest, row->digest, DIGEST_SIZE))
+		code = error_set(&why, RH_E_STORE_DAMAGED,
+		    "licence %s does not have the digest that it was added with",
+		    row->facts.id);
 	summary->licenses++;
 	summary->bytes += row->bytes;
 	if (code == RH_OK) {

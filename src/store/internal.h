@@ -11,7 +11,7 @@
 /* What the files of the store share; no other room includes this. */
 
 #define STORE_ID_SIZE 16
-#define STORE_COMPRESSION_LEVEL (-1)
+#define STORE_COMPRESSION_LEVEL (-5)
 #define STORE_LENGTH_MAX (4 * LICENSE_MAX) /* of one column value, in bytes */
 
 /* ---- statements.c: every statement, prepared once a handle ---- */

@@ -210,7 +210,7 @@ int store_seal(struct store_sealer *sealer, struct store_row *row, const void *d
     rh_error *error)
 {
 	const struct dictionary *dictionary = dictionary_current(sealer->store);
-	int code;
+	int code = RH_OK;
 
 	if (size > LICENSE_MAX || secret_size > LICENSE_MAX)
 		return error_set(error, RH_E_LICENSE_TOO_BIG,
@@ -222,7 +222,8 @@ int store_seal(struct store_sealer *sealer, struct store_row *row, const void *d
 	row->dictionary = dictionary != NULL ? dictionary->number : 0;
 	row->has_secret = secret_size > 0;
 	row->has_state = state != NULL && !license_state_empty(state);
-	code = sha256(row->digest, document, size, error);
+	if (!row->digest_known)
+		code = sha256(row->digest, document, size, error);
 	if (code == RH_OK)
 		code = compress(sealer, dictionary, document, size, error);
 	if (code != RH_OK)
@@ -356,7 +357,6 @@ static int open_state(struct store_sealer *sealer, const struct store_row *row,
 int store_open_row(struct store_sealer *sealer, const struct store_row *row,
     struct store_content *ret, rh_error *error)
 {
-	uint8_t digest[DIGEST_SIZE];
 	int code;
 
 	code = store_check_facts(sealer, row, error);
@@ -366,12 +366,8 @@ int store_open_row(struct store_sealer *sealer, const struct store_row *row,
 	code = open_part(sealer, row, SEALED_DOCUMENT, &row->document, &sealer->scratch, error);
 	if (code == RH_OK)
 		code = decompress(sealer, row, &ret->document, error);
-	if (code == RH_OK)
-		code = sha256(digest, ret->document.data, ret->document.size, error);
 	if (code != RH_OK)
 		return code;
-	if (memcmp(digest, row->digest, DIGEST_SIZE) != 0)
-		return damaged(sealer, row, "its digest is wrong", error);
 	if (row->has_secret)
 		code = open_part(sealer, row, SEALED_SECRET, &row->secret, &ret->secret, error);
 	else if (row->secret.size > 0)

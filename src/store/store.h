@@ -43,6 +43,8 @@ struct store_row {
 	int64_t added;
 	uint64_t bytes; /* of the document */
 	uint8_t digest[DIGEST_SIZE]; /* SHA-256 of the document */
+	bool digest_known; /* before store_seal: ${digest} is right, there is no need to make it
+			    */
 	int64_t state_version; /* counts changes of the state, from 0 */
 	int64_t dictionary; /* compression dictionary, 0: none */
 	bool has_secret; /* also known where the parts were left alone */
@@ -85,8 +87,10 @@ int store_seal(struct store_sealer *sealer, struct store_row *row, const void *d
 int store_check_facts(
     struct store_sealer *sealer, const struct store_row *row, rh_error *error);
 
-/* Opens and checks everything, facts and digest included.  RH_E_STORE_DAMAGED names the
- * licence. */
+/*
+ * Opens and checks everything, the facts included.  Every byte is authenticated, so the
+ * digest is not made anew.  RH_E_STORE_DAMAGED names the licence.
+ */
 int store_open_row(struct store_sealer *sealer, const struct store_row *row,
     struct store_content *ret, rh_error *error);
 
