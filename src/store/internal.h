@@ -91,7 +91,7 @@ extern const int64_t schema_application_id;
 int schema_migrate(
     struct store *store, const char *const *steps, size_t count, rh_error *error);
 
-/* ---- rows.c ---- */
+/* ---- columns.c ---- */
 
 /* The order of columns in every statement that reads rows. */
 enum column {
@@ -124,6 +124,16 @@ enum column {
 /* Statements that write take the same order, from 1, without the two of has. */
 #define PARAMETER(column) ((int)(column) + 1 - ((column) > COLUMN_HAS_STATE ? 2 : 0))
 
+/* Text of the counts column: "REMAINING ACTION" lines. */
+#define COUNTS_SIZE (LICENSE_COUNTS_MAX * (32 + 21 + 1) + 1)
+void row_counts_format(char text[COUNTS_SIZE], const struct license *facts);
+
+/* Fills ${row} from the current row of ${statement}. */
+int row_read(struct store *store, sqlite3_stmt *statement, bool facts_only,
+    struct store_row *row, rh_error *error);
+
+/* ---- rows.c ---- */
+
 /* Associated data: never longer than this for what license.h and store.h allow. */
 #define ASSOCIATED_MAX 4096
 
@@ -151,15 +161,8 @@ void associated_text(struct associated *a, const char *text);
 void associated_number(struct associated *a, int64_t number);
 void associated_bytes(struct associated *a, const void *bytes, size_t size);
 
-/* Text of the counts column: "REMAINING ACTION" lines. */
-#define COUNTS_SIZE (LICENSE_COUNTS_MAX * (32 + 21 + 1) + 1)
-void row_counts_format(char text[COUNTS_SIZE], const struct license *facts);
-
 /* Makes ${row->seal}. */
 int row_seal(struct store_sealer *sealer, struct store_row *row, rh_error *error);
-/* Fills ${row} from the current row of ${statement}. */
-int row_read(struct store *store, sqlite3_stmt *statement, bool facts_only,
-    struct store_row *row, rh_error *error);
 
 /* ---- dictionary.c ---- */
 
