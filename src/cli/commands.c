@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <string.h>
 
 #include "cli/cmd.h"
@@ -186,13 +187,35 @@ const struct command *command_find(const char *name)
 	return NULL;
 }
 
+static bool is_in_group(const struct command *command, const char *group)
+{
+	size_t length = strlen(group);
+
+	return strncmp(command->name, group, length) == 0 && command->name[length] == ' ';
+}
+
 bool command_is_group(const char *word)
 {
-	size_t length = strlen(word);
-
 	for (size_t i = 0; i < command_count; i++)
-		if (strncmp(commands[i].name, word, length) == 0 &&
-		    commands[i].name[length] == ' ')
+		if (is_in_group(&commands[i], word))
 			return true;
 	return false;
+}
+
+const struct command *command_group_words(const char *group, char *text, size_t size)
+{
+	const struct command *last = NULL;
+	size_t used, count = 0;
+
+	text[0] = '\0';
+	for (size_t i = 0; i < command_count; i++) {
+		if (!is_in_group(&commands[i], group))
+			continue;
+		used = strlen(text);
+		snprintf(text + used, size - used, "%s%s", count == 0 ? "" : ", ",
+		    commands[i].name + strlen(group) + 1);
+		last = &commands[i];
+		count++;
+	}
+	return count == 1 ? last : NULL;
 }

@@ -78,7 +78,7 @@ static void offer_options(
 static void offer_commands(FILE *out, const char *group, const char *typed)
 {
 	size_t length = strlen(group);
-	char last[64] = "";
+	char last[64] = "", words[160];
 
 	for (size_t i = 0; i < command_count; i++) {
 		const char *name = commands[i].name;
@@ -90,9 +90,12 @@ static void offer_commands(FILE *out, const char *group, const char *typed)
 			continue;
 		}
 		snprintf(word, sizeof word, "%.*s", (int)strcspn(name, " "), name);
-		if (strcmp(word, last) != 0)
-			offer(out, word, typed, commands[i].summary);
+		if (strcmp(word, last) == 0)
+			continue;
 		strcpy(last, word);
+		if (command_is_group(word))
+			command_group_words(word, words, sizeof words);
+		offer(out, word, typed, command_is_group(word) ? words : commands[i].summary);
 	}
 }
 

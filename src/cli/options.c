@@ -240,25 +240,11 @@ static int unknown_command(const char *group, const char *typed)
 /* ${group} alone: the only command in it, or a list of what may follow. */
 static int find_alone(const char *group, struct arguments *arguments)
 {
-	const struct command *last = NULL;
-	size_t length = strlen(group), used, count = 0;
-	char words[160] = "";
+	char words[160];
 
-	for (size_t i = 0; i < command_count; i++) {
-		const char *name = commands[i].name;
-
-		if (strncmp(name, group, length) != 0 || name[length] != ' ')
-			continue;
-		used = strlen(words);
-		snprintf(words + used, sizeof words - used, "%s%s", count == 0 ? "" : ", ",
-		    name + length + 1);
-		last = &commands[i];
-		count++;
-	}
-	if (count == 1) {
-		arguments->command = last;
+	arguments->command = command_group_words(group, words, sizeof words);
+	if (arguments->command != NULL)
 		return EXIT_DONE;
-	}
 	talk_error("%s needs one of these after it: %s", group, words);
 	talk_hint("'rehost help %s' tells what they do", group);
 	return EXIT_USAGE;

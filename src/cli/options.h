@@ -95,6 +95,12 @@ const struct command *command_find(const char *name);
 bool command_is_group(const char *word);
 
 /*
+ * Puts the words that may follow ${group} into ${text}, with commas between them.
+ * Returns the command if there is only one, else NULL.
+ */
+const struct command *command_group_words(const char *group, char *text, size_t size);
+
+/*
  * Reads the command line.  Returns EXIT_DONE, or EXIT_USAGE having said on
  * stderr what has no meaning.  With --help or --version operands are not
  * checked.  ${arguments} points into ${argv}, which is permuted.
