@@ -84,15 +84,18 @@ bool frame_component_valid(const char *component)
 	return true;
 }
 
-/* A member and its line in the manifest; ${digest} NULL makes it here. */
+/*
+ * A member and its line in the manifest; ${digest} NULL makes it here.  Once or more for
+ * every licence: text is put together without printf.
+ */
 static int add_part(struct frame_builder *builder, const char *component, const char *name,
     const void *bytes, size_t size, const uint8_t *digest, rh_error *error)
 {
-	char path[TAR_PATH_MAX + 1], hex[2 * DIGEST_SIZE + 1], line[FRAME_LINE_MAX + 2];
+	char line[FRAME_LINE_MAX + 2], *path = line + 2 * DIGEST_SIZE + 2, *end;
 	uint8_t own[DIGEST_SIZE];
 	int code;
 
-	snprintf(path, sizeof path, "licenses/%s/%s", component, name);
+	end = stpcpy(stpcpy(stpcpy(stpcpy(path, "licenses/"), component), "/"), name);
 	code = tar_append(&builder->tar, path, bytes, size, builder->time, error);
 	if (code != RH_OK)
 		return code;
@@ -104,9 +107,10 @@ static int add_part(struct frame_builder *builder, const char *component, const 
 			return code;
 		digest = own;
 	}
-	text_hex(hex, digest, DIGEST_SIZE);
-	snprintf(line, sizeof line, "%s  %s\n", hex, path);
-	return buffer_append_text(&builder->manifest, line, error);
+	text_hex(line, digest, DIGEST_SIZE);
+	memset(line + 2 * DIGEST_SIZE, ' ', 2);
+	*end++ = '\n';
+	return buffer_append(&builder->manifest, line, (size_t)(end - line), error);
 }
 
 int frame_add(

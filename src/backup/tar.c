@@ -20,7 +20,7 @@ enum tar_field {
 };
 #define MAGIC "ustar\0" /* and the version, */ "00"
 #define MAGIC_SIZE 8
-#define CHECKSUM_SIZE 8
+#define FIELD_CHECKSUM_SIZE 8
 
 size_t tar_member_size(size_t size)
 {
@@ -57,7 +57,7 @@ static uint64_t header_sum(const uint8_t *header)
 
 	for (size_t i = 0; i < TAR_BLOCK; i++)
 		sum += header[i];
-	for (size_t i = 0; i < CHECKSUM_SIZE; i++)
+	for (size_t i = 0; i < FIELD_CHECKSUM_SIZE; i++)
 		sum = sum - header[FIELD_CHECKSUM + i] + ' ';
 	return sum;
 }
@@ -106,7 +106,7 @@ int tar_next(
 		return RH_OK;
 	}
 	if (left < TAR_BLOCK || memcmp(p + FIELD_MAGIC, MAGIC, MAGIC_SIZE) != 0 ||
-	    !get_octal(p + FIELD_CHECKSUM, CHECKSUM_SIZE, &sum) || sum != header_sum(p))
+	    !get_octal(p + FIELD_CHECKSUM, FIELD_CHECKSUM_SIZE, &sum) || sum != header_sum(p))
 		return error_set(error, RH_E_BACKUP_CORRUPT,
 		    "no tar header at offset %zu of a frame", cursor->offset);
 	length = strnlen((const char *)p + FIELD_NAME, TAR_PATH_MAX + 1);

@@ -25,7 +25,7 @@ struct backup_writer {
 	bool committed;
 	struct age_writer *age;
 	ZSTD_CCtx *compressor;
-	struct digest *digest; /* of the age file */
+	struct checksum *checksum; /* of the age file */
 	uint8_t *block;
 	size_t block_used;
 	uint64_t flushed;
@@ -39,7 +39,7 @@ static int flush_block(struct backup_writer *writer, rh_error *error)
 
 	if (writer->block_used == 0)
 		return RH_OK;
-	code = digest_update(writer->digest, writer->block, writer->block_used, error);
+	code = checksum_update(writer->checksum, writer->block, writer->block_used, error);
 	if (code == RH_OK)
 		code = file_write(
 		    writer->fd, writer->block, writer->block_used, writer->display, error);
@@ -169,7 +169,8 @@ int backup_writer_new(struct backup_directory *directory, struct backup_header *
 	writer->directory = directory;
 	writer->fd = -1;
 	writer->block = malloc(BLOCK_SIZE);
-	code = writer->block == NULL ? error_memory(error) : digest_new(&writer->digest, error);
+	code = writer->block == NULL ? error_memory(error)
+				     : checksum_new(&writer->checksum, error);
 	if (code == RH_OK)
 		code = zframe_compressor(&writer->compressor, error);
 	if (code == RH_OK)
@@ -216,11 +217,11 @@ static int write_end(struct backup_writer *writer, rh_error *error)
 	return code;
 }
 
-/* Reads the file from the medium and compares its size and digest with what was written. */
-static int read_back(struct backup_writer *writer, const uint8_t expected[DIGEST_SIZE],
+/* Reads the file from the medium and compares its size and checksum with what was written. */
+static int read_back(struct backup_writer *writer, const uint8_t expected[CHECKSUM_SIZE],
     int (*stop)(void *context), void *context, rh_error *error)
 {
-	uint8_t found[DIGEST_SIZE];
+	uint8_t found[CHECKSUM_SIZE];
 	uint64_t offset = 0;
 	size_t got;
 	int code;
@@ -234,15 +235,15 @@ static int read_back(struct backup_writer *writer, const uint8_t expected[DIGEST
 		code = file_read_at(writer->fd, offset, writer->block, BLOCK_SIZE, &got,
 		    writer->display, error);
 		if (code == RH_OK)
-			code = digest_update(writer->digest, writer->block, got, error);
+			code = checksum_update(writer->checksum, writer->block, got, error);
 		if (code != RH_OK)
 			return code;
 		offset += got;
 	} while (got == BLOCK_SIZE && offset <= writer->flushed);
-	code = digest_finish(writer->digest, found, error);
+	code = checksum_finish(writer->checksum, found, error);
 	if (code != RH_OK)
 		return code;
-	if (offset != writer->flushed || !bytes_equal(found, expected, DIGEST_SIZE))
+	if (offset != writer->flushed || !bytes_equal(found, expected, CHECKSUM_SIZE))
 		return error_set(error, RH_E_READ_BACK,
 		    "%s reads back otherwise than it was written", writer->display);
 	return RH_OK;
@@ -251,11 +252,11 @@ static int read_back(struct backup_writer *writer, const uint8_t expected[DIGEST
 int backup_writer_finish(
     struct backup_writer *writer, int (*stop)(void *context), void *context, rh_error *error)
 {
-	uint8_t written[DIGEST_SIZE];
+	uint8_t written[CHECKSUM_SIZE];
 	int code = write_end(writer, error);
 
 	if (code == RH_OK)
-		code = digest_finish(writer->digest, written, error);
+		code = checksum_finish(writer->checksum, written, error);
 	if (code == RH_OK)
 		code = file_sync(writer->fd, writer->display, error);
 	if (code == RH_OK)
@@ -297,7 +298,7 @@ void backup_writer_free(struct backup_writer *writer)
 		unlinkat(writer->directory->fd, writer->part, 0);
 	age_writer_free(writer->age);
 	ZSTD_freeCCtx(writer->compressor);
-	digest_free(writer->digest);
+	checksum_free(writer->checksum);
 	free(writer->block);
 	free(writer);
 }

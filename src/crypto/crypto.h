@@ -31,6 +31,19 @@ int digest_finish(struct digest *digest, uint8_t out[DIGEST_SIZE], rh_error *err
 void digest_free(struct digest *digest);
 
 /*
+ * A checksum to tell whether a medium gives back what was written on it: GMAC under a
+ * random key that nobody else has.  It is no digest: two objects give different sums.
+ * Five times as fast as SHA-256.
+ */
+#define CHECKSUM_SIZE 16
+struct checksum;
+int checksum_new(struct checksum **ret, rh_error *error);
+int checksum_update(struct checksum *checksum, const void *bytes, size_t size, rh_error *error);
+/* Gives the sum; the object starts anew, and the same bytes give the same sum again. */
+int checksum_finish(struct checksum *checksum, uint8_t out[CHECKSUM_SIZE], rh_error *error);
+void checksum_free(struct checksum *checksum);
+
+/*
  * AES-256-GCM (NIST SP 800-38D) under one key with random 96-bit nonces: at most
  * 2^32 seals a key.  Not for two threads at once: each has its own.
  */

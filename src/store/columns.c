@@ -1,16 +1,32 @@
-#include <stdio.h>
 #include <string.h>
 
 #include "store/internal.h"
 
+/* Decimal digits and NUL; twice for every licence, so without printf. */
+static char *put_decimal(char *p, uint64_t value)
+{
+	char digits[20];
+	size_t count = 0;
+
+	do {
+		digits[count++] = (char)('0' + value % 10);
+		value /= 10;
+	} while (value > 0);
+	while (count > 0)
+		*p++ = digits[--count];
+	return p;
+}
+
 void row_counts_format(char text[COUNTS_SIZE], const struct license *facts)
 {
-	size_t used = 0;
+	char *p = text;
 
-	text[0] = '\0';
-	for (size_t i = 0; i < facts->count_count && i < LICENSE_COUNTS_MAX; i++)
-		used += (size_t)snprintf(text + used, COUNTS_SIZE - used, "%llu %.31s\n",
-		    (unsigned long long)facts->counts[i].remaining, facts->counts[i].action);
+	for (size_t i = 0; i < facts->count_count && i < LICENSE_COUNTS_MAX; i++) {
+		p = put_decimal(p, facts->counts[i].remaining);
+		*p++ = ' ';
+		p = stpcpy(stpcpy(p, facts->counts[i].action), "\n");
+	}
+	*p = '\0';
 }
 
 /* Strict, so that one meaning has one text: what is read formats back the same. */

@@ -278,9 +278,39 @@ static void test_sealer_fork(void **state)
 	sealer_free(sealer);
 }
 
+static void checksums_tell_difference(void **state)
+{
+	uint8_t bytes[100000], one[CHECKSUM_SIZE], two[CHECKSUM_SIZE];
+	struct checksum *checksum;
+
+	(void)state;
+	memset(bytes, 7, sizeof bytes);
+	assert_int_equal(checksum_new(&checksum, NULL), RH_OK);
+	assert_int_equal(checksum_update(checksum, bytes, sizeof bytes, NULL), RH_OK);
+	assert_int_equal(checksum_finish(checksum, one, NULL), RH_OK);
+	/* The same bytes in other pieces. */
+	assert_int_equal(checksum_update(checksum, bytes, 33333, NULL), RH_OK);
+	assert_int_equal(checksum_update(checksum, bytes, 0, NULL), RH_OK);
+	assert_int_equal(checksum_update(checksum, bytes + 33333, 66667, NULL), RH_OK);
+	assert_int_equal(checksum_finish(checksum, two, NULL), RH_OK);
+	assert_memory_equal(one, two, CHECKSUM_SIZE);
+	for (size_t i = 0; i < sizeof bytes; i += 9999) {
+		bytes[i] ^= 1;
+		assert_int_equal(checksum_update(checksum, bytes, sizeof bytes, NULL), RH_OK);
+		assert_int_equal(checksum_finish(checksum, two, NULL), RH_OK);
+		assert_memory_not_equal(one, two, CHECKSUM_SIZE);
+		bytes[i] ^= 1;
+	}
+	assert_int_equal(checksum_update(checksum, bytes, sizeof bytes - 1, NULL), RH_OK);
+	assert_int_equal(checksum_finish(checksum, two, NULL), RH_OK);
+	assert_memory_not_equal(one, two, CHECKSUM_SIZE);
+	checksum_free(checksum);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(checksums_tell_difference),
 	    cmocka_unit_test(test_random),
 	    cmocka_unit_test(test_hkdf),
 	    cmocka_unit_test(test_hmac),
