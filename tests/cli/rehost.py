@@ -117,9 +117,9 @@ class Terminal:
         self.output += os.read(self.master, 65536).decode(errors="replace")
         return True
 
-    def expect(self, text, seconds=20):
+    def expect(self, text, times=1, seconds=20):
         end = time.monotonic() + seconds
-        while text not in self.output:
+        while self.output.count(text) < times:
             if time.monotonic() > end:
                 raise AssertionError("%r did not come:\n%s" % (text, self.output))
             self._read(0.1)

@@ -120,6 +120,7 @@ class Questions(Case):
         terminal.type(code[:13] + ("2" if code[13] != "2" else "3") + code[14:] + "\n")
         terminal.expect("group 3")
         terminal.expect("try again")
+        terminal.expect("(not shown): ", times=2)
         terminal.type(code.lower().replace("-", " ") + "\n")
         self.assertEqual(terminal.wait(), DONE, terminal.output)
         self.assertIn("restored 1 licence ", terminal.output)
