@@ -17,11 +17,12 @@
 #include "faults.h"
 
 /*
- * Six licences, and a restricted one.  In the pristine folder:
+ * Six licences, the last of them of Readium LCP, and a restricted one.  In the pristine folder:
  *   store  0 to 3 and the restricted one
  *   stick  a backup of 0 and 1
  *   bare   a store with licence 0 and without a recovery key
  */
+#define LCP 5
 #define RESTRICTED 6
 #define LICENSES 7
 #define BIT(number) (1u << (number))
@@ -40,6 +41,22 @@ void scenario_recovery_key(const char *recovery_key)
 
 static size_t make_document(char *text, size_t size, unsigned number)
 {
+	if (number == LCP)
+		return (size_t)snprintf(text, size,
+		    "{\"id\": \"urn:uuid:00000005-0000-4000-8000-000000000000\","
+		    " \"issued\": \"2026-03-01T08:00:00Z\", \"provider\": "
+		    "\"https://shop.example\","
+		    " \"encryption\": {\"profile\": \"http://readium.org/lcp/basic-profile\","
+		    " \"content_key\": {\"encrypted_value\": \"AAAA\","
+		    " \"algorithm\": \"http://www.w3.org/2001/04/xmlenc#aes256-cbc\"},"
+		    " \"user_key\": {\"text_hint\": \"card\", \"key_check\": \"AAAA\","
+		    " \"algorithm\": \"http://www.w3.org/2001/04/xmlenc#sha256\"}},"
+		    " \"links\": [{\"rel\": \"hint\", \"href\": "
+		    "\"https://shop.example/hint\"}, {\"rel\": \"publication\", \"href\": "
+		    "\"https://shop.example/5\","
+		    " \"type\": \"application/epub+zip\", \"title\": \"Title 5\"}],"
+		    " \"rights\": {\"print\": 10}, \"signature\": {\"algorithm\": \"x\", "
+		    "\"certificate\": \"AAAA\", \"value\": \"AAAA\"}}");
 	return (size_t)snprintf(text, size,
 	    "<LICENSERESPONSE><LICENSE version=\"2.0.0.0\"><LICENSORINFO><DATA>"
 	    "<LID>{0000000%u-0000-4000-8000-000000000000}</LID><KID>AAAAAAAAAAAAAAAAAAAA%uA==</"
