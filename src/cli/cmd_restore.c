@@ -55,13 +55,19 @@ static int run(const struct arguments *arguments, rh_store *store, struct keys *
 
 int cmd_restore(const struct arguments *arguments)
 {
+	bool plan = option_given(arguments, OPTION_PLAN);
 	rh_store *store = NULL;
 	rh_error error = {0};
 	struct keys keys;
-	int status;
+	int code, status;
 
-	if (keys_read(arguments, &keys, &error) != RH_OK ||
-	    cmd_open_store(arguments, RH_STORE_CREATE, &store, &error) != RH_OK)
+	code = keys_read(arguments, &keys, &error);
+	if (code == RH_OK)
+		code = cmd_open_store(arguments, plan ? 0 : RH_STORE_CREATE, &store, &error);
+	/* A plan for a computer without a store makes none. */
+	if (code == RH_E_STORE_MISSING && plan)
+		code = RH_OK;
+	if (code != RH_OK)
 		status = cmd_fail(&error);
 	else
 		status = run(arguments, store, &keys);
