@@ -237,7 +237,7 @@ static int check_rows(struct store *store, rh_error *error)
 {
 	struct store_row row = {0};
 	struct store_totals counted = {0}, kept;
-	struct store_cursor *cursor;
+	struct store_cursor *cursor = NULL;
 	bool more = true;
 	int code;
 
