@@ -12,7 +12,7 @@
 #define BACKUP_FORMAT_VERSION 1
 #define BACKUP_ID_SIZE 17 /* 16 hex digits and NUL */
 #define BACKUP_NAME_SIZE 64 /* of a generation's file */
-#define FRAME_TARGET (2u << 20) /* bytes of tar after which a frame ends */
+#define FRAME_TARGET (1u << 20) /* bytes of tar after which a frame ends */
 #define FRAME_MAX (8u << 20) /* bytes of tar that a reader accepts */
 #define FRAME_COMPONENT_MAX 63 /* characters of a licence's name in the tar */
 #define FRAME_DOCUMENT_MAX (1u << 20) /* bytes of one document */

@@ -6,7 +6,8 @@
 
 #include "base/pipeline.h"
 
-#define THREADS_MAX 8
+/* Each has an item of a few MiB: more threads would be faster, and take more memory. */
+#define THREADS_MAX 4
 #define IDLE_NANOSECONDS 20000000
 
 /*
