@@ -12,6 +12,7 @@
 #define FORMAT_NAME "rehost-backup"
 #define HEADER_MAX 65536
 #define SIGNATURE_MAX 4096
+#define BASE64URL "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 void backup_header_free(struct backup_header *header)
 {
@@ -173,26 +174,40 @@ static int read_members(const json_t *json, struct backup_header *header, rh_err
 	return RH_OK;
 }
 
+/* The key as text, made of its members: json_dumps may lose some for want of memory. */
+static int read_key(const json_t *json, char **ret, rh_error *error)
+{
+	const json_t *key = json_object_get(json_object_get(json, "computer"), "key");
+	char kty[4], crv[8], x[64], y[64];
+
+	if (!get_text(key, "kty", kty, sizeof kty) || !get_text(key, "crv", crv, sizeof crv) ||
+	    !get_text(key, "x", x, sizeof x) || !get_text(key, "y", y, sizeof y) ||
+	    strcmp(kty, "EC") != 0 || strcmp(crv, "P-256") != 0 ||
+	    strspn(x, BASE64URL) != strlen(x) || strspn(y, BASE64URL) != strlen(y))
+		return corrupt("no key of the computer", error);
+	if (asprintf(
+		ret, "{\"crv\":\"P-256\",\"kty\":\"EC\",\"x\":\"%s\",\"y\":\"%s\"}", x, y) < 0)
+		return error_memory(error);
+	return RH_OK;
+}
+
 /* Takes the key out of the header and checks the signature with it. */
 static int read_signature(const json_t *json, const struct tar_member *header_member,
     const struct tar_member *signature_member, struct backup_header *header, rh_error *error)
 {
-	const json_t *key = json_object_get(json_object_get(json, "computer"), "key");
-	char signature[SIGNATURE_MAX + 1];
+	char signature[SIGNATURE_MAX + 1], *key = NULL;
+	int code = read_key(json, &key, error);
 
-	if (!json_is_object(key))
-		return corrupt("no key of the computer", error);
+	if (code != RH_OK)
+		return code;
+	header->computer_key = key;
 	if (signature_member->bytes == NULL || signature_member->size > SIGNATURE_MAX ||
 	    memchr(signature_member->bytes, '\0', signature_member->size) != NULL)
 		return corrupt("no signature", error);
 	memcpy(signature, signature_member->bytes, signature_member->size);
 	signature[signature_member->size] = '\0';
-
-	header->computer_key = json_dumps(key, JSON_COMPACT);
-	if (header->computer_key == NULL)
-		return error_memory(error);
 	return es256_verify_detached(
-	    header->computer_key, signature, header_member->bytes, header_member->size, error);
+	    key, signature, header_member->bytes, header_member->size, error);
 }
 
 /* Finds the two members; neither may be there twice. */

@@ -49,6 +49,7 @@ int backup_recovery_write(struct backup_directory *directory, const char *passph
 static int first_identity(char *plain, struct age_identity *ret, rh_error *error)
 {
 	char *rest = plain, *line;
+	int code;
 
 	while ((line = strsep(&rest, "\n")) != NULL) {
 		size_t length = strlen(line);
@@ -57,8 +58,9 @@ static int first_identity(char *plain, struct age_identity *ret, rh_error *error
 			line[length - 1] = '\0';
 		if (line[0] == '\0' || line[0] == '#')
 			continue;
-		if (age_identity_parse(ret, line, NULL) == RH_OK)
-			return RH_OK;
+		code = age_identity_parse(ret, line, error);
+		if (code == RH_OK || code == RH_E_MEMORY)
+			return code;
 		break;
 	}
 	return error_set(error, RH_E_BACKUP_CORRUPT, RECOVERY_FILE " does not hold a key");

@@ -119,15 +119,20 @@ static int create_part(struct backup_writer *writer, rh_error *error)
 	return RH_OK;
 }
 
-/* What no reader takes must not become a backup, and older ones go. */
-static int check_header(const struct buffer *tar, rh_error *error)
+/* What no reader takes must not become a backup for which older ones go. */
+static int check_header(
+    const struct buffer *tar, const struct backup_header *header, rh_error *error)
 {
 	struct backup_header again = {0};
 	int code = backup_header_read(tar->data, tar->size, &again, error);
 
+	if (code == RH_E_BACKUP_CORRUPT ||
+	    (code == RH_OK &&
+		(strcmp(again.id, header->id) != 0 || again.created != header->created ||
+		    again.owned != header->owned || again.managed != header->managed ||
+		    again.restricted != header->restricted || again.bytes != header->bytes)))
+		code = error_set(error, RH_E_INTERNAL, "the header that was made is not valid");
 	backup_header_free(&again);
-	if (code == RH_E_BACKUP_CORRUPT)
-		return error_set(error, RH_E_INTERNAL, "the header made is not valid");
 	return code;
 }
 
@@ -144,7 +149,7 @@ static int write_header(struct backup_writer *writer, struct backup_header *head
 		    header->generator, sizeof header->generator, "rehost %s", REHOST_VERSION);
 	code = backup_header_write(header, signing_key, &tar, error);
 	if (code == RH_OK)
-		code = check_header(&tar, error);
+		code = check_header(&tar, header, error);
 	if (code == RH_OK)
 		code = zframe_pack(writer->compressor, tar.data, tar.size, &frame, error);
 	if (code == RH_OK)
