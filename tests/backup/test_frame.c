@@ -295,6 +295,7 @@ static void damage_stays_local(void **state)
 	assert_int_equal(result.given, 1);
 	assert_int_equal(result.damaged, 2);
 	assert_int_equal(sample_number(result.component), 4);
+	assert_non_null(strstr(result.why.text, "not in the manifest"));
 
 	/* A state that nobody vouches for, a secret that is gone. */
 	add_sample(&raw, 1, 0);
@@ -491,6 +492,11 @@ static void parser_refuses_headers(void **state)
 		add_sample(&raw, 1, 0);
 		patch_header(&raw.tar, cases[i].at, cases[i].value);
 		finish(&raw, true, cases[i].expected);
+
+		/* The same with the checksum as it was. */
+		add_sample(&raw, 1, 0);
+		raw.tar.data[cases[i].at] = cases[i].value;
+		finish(&raw, true, RH_E_BACKUP_CORRUPT);
 	}
 }
 
