@@ -3,7 +3,7 @@
 # usage: opened.sh BACKUP_TOOL
 set -euo pipefail
 
-tool=$1
+tool=$(realpath "$1")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
@@ -35,7 +35,7 @@ line=$(grep 'sha256sum' stick/HOW-TO-OPEN.txt)
 # Frames: several, each a tar without end, but for the last one; all with a checksum.
 age -d -i KEY "$backup" >plain.zst
 zstd -lv plain.zst >frames 2>&1 || fail "zstd does not list it"
-grep -q 'Zstandard Frames: 5$' frames || fail "not as many frames: $(cat frames)"
+grep -q -E 'Zstandard Frames: ([5-9]|[1-9][0-9]+)$' frames || fail "not as many frames: $(cat frames)"
 grep -q 'Check: XXH64' frames || fail "no checksums: $(cat frames)"
 zstd -qdc plain.zst | tar tf - >members || fail "tar finds fault with it"
 [ "$(head -n 2 members)" = "$(printf '%s\n' rehost.json rehost.json.jws)" ] ||
