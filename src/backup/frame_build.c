@@ -70,18 +70,12 @@ size_t frame_license_size(size_t document, size_t secret, size_t state)
 
 bool frame_component_valid(const char *component)
 {
-	size_t length = strnlen(component, FRAME_COMPONENT_MAX + 1);
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "0123456789._-%";
+	size_t length = strspn(component, allowed);
 
-	if (length == 0 || length > FRAME_COMPONENT_MAX || component[0] == '.')
-		return false;
-	for (size_t i = 0; i < length; i++) {
-		char c = component[i];
-
-		if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') &&
-		    !(c >= '0' && c <= '9') && c != '.' && c != '_' && c != '-' && c != '%')
-			return false;
-	}
-	return true;
+	return length > 0 && length <= FRAME_COMPONENT_MAX && component[length] == '\0' &&
+	       component[0] != '.';
 }
 
 /*

@@ -40,7 +40,7 @@ struct tar_member {
 int tar_next(
     struct tar_cursor *cursor, struct tar_member *member, bool *ret_end, rh_error *error);
 
-/* ---- zframe.c: one zstd frame (RFC 8878) with its size and checksum ---- */
+/* ---- zframe.c: one zstd frame (RFC 8878) with its size ---- */
 
 int zframe_compressor(ZSTD_CCtx **ret, rh_error *error);
 

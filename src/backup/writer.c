@@ -14,6 +14,12 @@
 /* Bytes that are collected before they are written, and that are read back at a time. */
 #define BLOCK_SIZE ((size_t)1 << 20)
 
+/*
+ * How far the reading back stays behind the writing: the medium has time to take the
+ * bytes in, and only this much is left to read at the end.
+ */
+#define BEHIND_SIZE (8 * BLOCK_SIZE)
+
 struct backup_writer {
 	struct backup_directory *directory; /* not ours */
 	char file[BACKUP_NAME_SIZE];
@@ -25,32 +31,72 @@ struct backup_writer {
 	bool committed;
 	struct age_writer *age;
 	ZSTD_CCtx *compressor;
-	struct checksum *checksum; /* of the age file */
+	struct checksum *written; /* of the age file, as it was written */
+	struct checksum *found; /* and as it was read back so far */
 	uint8_t *block;
 	size_t block_used;
-	uint64_t flushed;
+	uint8_t *read_block;
+	uint64_t flushed; /* bytes written */
+	uint64_t checked; /* bytes of these that were read back */
 };
 
 /* ---- Towards the medium ---- */
 
-static int flush_block(struct backup_writer *writer, rh_error *error)
+/* Reads the next ${size} bytes back from the medium, which has them. */
+static int check_block(struct backup_writer *writer, size_t size, rh_error *error)
 {
+	size_t got;
 	int code;
 
-	if (writer->block_used == 0)
-		return RH_OK;
-	code = checksum_update(writer->checksum, writer->block, writer->block_used, error);
+	/* What the page cache holds proves nothing. */
+	posix_fadvise(writer->fd, (off_t)writer->checked, (off_t)size, POSIX_FADV_DONTNEED);
+	code = file_read_at(writer->fd, writer->checked, writer->read_block, size, &got,
+	    writer->display, error);
 	if (code == RH_OK)
-		code = file_write(
-		    writer->fd, writer->block, writer->block_used, writer->display, error);
+		code = checksum_update(writer->found, writer->read_block, got, error);
+	if (code == RH_OK && got != size)
+		code = error_set(error, RH_E_READ_BACK,
+		    "%s reads back shorter than it was written", writer->display);
+	writer->checked += size;
+	return code;
+}
+
+/*
+ * Lets the medium start on what was just written, and reads back what it has had time for:
+ * so both go on while the next frames are made.  A file system that cannot flush a range
+ * leaves everything to the end.
+ */
+static int check_behind(struct backup_writer *writer, size_t size, rh_error *error)
+{
+	const unsigned whole =
+	    SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+
+	sync_file_range(
+	    writer->fd, (off_t)(writer->flushed - size), (off_t)size, SYNC_FILE_RANGE_WRITE);
+	if (writer->flushed - writer->checked < BEHIND_SIZE)
+		return RH_OK;
+	if (sync_file_range(writer->fd, (off_t)writer->checked, (off_t)BLOCK_SIZE, whole) == 0)
+		return check_block(writer, BLOCK_SIZE, error);
+	if (errno == EINVAL || errno == ESPIPE || errno == ENOSYS || errno == ENOTSUP)
+		return RH_OK;
+	return error_errno(error, RH_E_WRITE, errno, "cannot flush %s", writer->display);
+}
+
+static int flush_block(struct backup_writer *writer, rh_error *error)
+{
+	size_t size = writer->block_used;
+	int code;
+
+	if (size == 0)
+		return RH_OK;
+	code = checksum_update(writer->written, writer->block, size, error);
+	if (code == RH_OK)
+		code = file_write(writer->fd, writer->block, size, writer->display, error);
 	if (code != RH_OK)
 		return code;
-	/* The medium starts on it now, so that the flush at the end is short. */
-	sync_file_range(writer->fd, (off_t)writer->flushed, (off_t)writer->block_used,
-	    SYNC_FILE_RANGE_WRITE);
-	writer->flushed += writer->block_used;
+	writer->flushed += size;
 	writer->block_used = 0;
-	return RH_OK;
+	return check_behind(writer, size, error);
 }
 
 static int sink_block(void *context, const void *bytes, size_t size, rh_error *error)
@@ -106,6 +152,21 @@ static int choose_name(
 	snprintf(writer->part, sizeof writer->part, "%s%s", writer->file, PART_SUFFIX);
 	backup_directory_display(writer->display, writer->directory, writer->part);
 	return RH_OK;
+}
+
+/* Both under one key, or they could not be compared. */
+static int make_checksums(struct backup_writer *writer, rh_error *error)
+{
+	int code;
+
+	writer->block = malloc(BLOCK_SIZE);
+	writer->read_block = malloc(BLOCK_SIZE);
+	if (writer->block == NULL || writer->read_block == NULL)
+		return error_memory(error);
+	code = checksum_new(&writer->written, error);
+	if (code == RH_OK)
+		code = checksum_twin(writer->written, &writer->found, error);
+	return code;
 }
 
 static int create_part(struct backup_writer *writer, rh_error *error)
@@ -173,9 +234,7 @@ int backup_writer_new(struct backup_directory *directory, struct backup_header *
 		return error_memory(error);
 	writer->directory = directory;
 	writer->fd = -1;
-	writer->block = malloc(BLOCK_SIZE);
-	code = writer->block == NULL ? error_memory(error)
-				     : checksum_new(&writer->checksum, error);
+	code = make_checksums(writer, error);
 	if (code == RH_OK)
 		code = zframe_compressor(&writer->compressor, error);
 	if (code == RH_OK)
@@ -222,33 +281,32 @@ static int write_end(struct backup_writer *writer, rh_error *error)
 	return code;
 }
 
-/* Reads the file from the medium and compares its size and checksum with what was written. */
-static int read_back(struct backup_writer *writer, const uint8_t expected[CHECKSUM_SIZE],
-    int (*stop)(void *context), void *context, rh_error *error)
+/* Reads the rest of the file from the medium and compares all of it with what was written. */
+static int read_back(
+    struct backup_writer *writer, int (*stop)(void *context), void *context, rh_error *error)
 {
-	uint8_t found[CHECKSUM_SIZE];
-	uint64_t offset = 0;
-	size_t got;
-	int code;
+	uint8_t written[CHECKSUM_SIZE], found[CHECKSUM_SIZE];
+	struct stat status;
+	int code = RH_OK;
 
-	/* What the page cache holds proves nothing. */
-	posix_fadvise(writer->fd, 0, 0, POSIX_FADV_DONTNEED);
-	posix_fadvise(writer->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-	do {
+	while (code == RH_OK && writer->checked < writer->flushed) {
+		uint64_t left = writer->flushed - writer->checked;
+
 		if (stop != NULL && stop(context) != 0)
 			return error_set(error, RH_E_CANCELED, "stopped on request");
-		code = file_read_at(writer->fd, offset, writer->block, BLOCK_SIZE, &got,
-		    writer->display, error);
-		if (code == RH_OK)
-			code = checksum_update(writer->checksum, writer->block, got, error);
-		if (code != RH_OK)
-			return code;
-		offset += got;
-	} while (got == BLOCK_SIZE && offset <= writer->flushed);
-	code = checksum_finish(writer->checksum, found, error);
+		code =
+		    check_block(writer, left < BLOCK_SIZE ? (size_t)left : BLOCK_SIZE, error);
+	}
+	if (code == RH_OK)
+		code = checksum_finish(writer->written, written, error);
+	if (code == RH_OK)
+		code = checksum_finish(writer->found, found, error);
 	if (code != RH_OK)
 		return code;
-	if (offset != writer->flushed || !bytes_equal(found, expected, CHECKSUM_SIZE))
+	if (fstat(writer->fd, &status) != 0)
+		return error_errno(error, RH_E_READ, errno, "cannot read %s", writer->display);
+	if ((uint64_t)status.st_size != writer->flushed ||
+	    !bytes_equal(found, written, CHECKSUM_SIZE))
 		return error_set(error, RH_E_READ_BACK,
 		    "%s reads back otherwise than it was written", writer->display);
 	return RH_OK;
@@ -257,15 +315,12 @@ static int read_back(struct backup_writer *writer, const uint8_t expected[CHECKS
 int backup_writer_finish(
     struct backup_writer *writer, int (*stop)(void *context), void *context, rh_error *error)
 {
-	uint8_t written[CHECKSUM_SIZE];
 	int code = write_end(writer, error);
 
 	if (code == RH_OK)
-		code = checksum_finish(writer->checksum, written, error);
-	if (code == RH_OK)
 		code = file_sync(writer->fd, writer->display, error);
 	if (code == RH_OK)
-		code = read_back(writer, written, stop, context, error);
+		code = read_back(writer, stop, context, error);
 	if (code == RH_OK)
 		writer->finished = true;
 	return code;
@@ -303,7 +358,9 @@ void backup_writer_free(struct backup_writer *writer)
 		unlinkat(writer->directory->fd, writer->part, 0);
 	age_writer_free(writer->age);
 	ZSTD_freeCCtx(writer->compressor);
-	checksum_free(writer->checksum);
+	checksum_free(writer->written);
+	checksum_free(writer->found);
 	free(writer->block);
+	free(writer->read_block);
 	free(writer);
 }

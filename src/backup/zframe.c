@@ -19,8 +19,6 @@ int zframe_compressor(ZSTD_CCtx **ret, rh_error *error)
 	if (compressor == NULL)
 		return error_memory(error);
 	result = ZSTD_CCtx_setParameter(compressor, ZSTD_c_compressionLevel, LEVEL);
-	if (!ZSTD_isError(result))
-		result = ZSTD_CCtx_setParameter(compressor, ZSTD_c_checksumFlag, 1);
 	if (ZSTD_isError(result)) {
 		ZSTD_freeCCtx(compressor);
 		return failed(result, "cannot set up zstd", RH_E_INTERNAL, error);

@@ -1,5 +1,6 @@
 #include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <openssl/evp.h>
 
@@ -10,6 +11,7 @@
 struct checksum {
 	EVP_CIPHER *algorithm;
 	EVP_CIPHER_CTX *context;
+	uint8_t key[KEY_SIZE];
 };
 
 /*
@@ -27,14 +29,14 @@ static int start(struct checksum *checksum, const uint8_t *key, rh_error *error)
 	return RH_OK;
 }
 
-int checksum_new(struct checksum **ret, rh_error *error)
+static int make(const uint8_t key[KEY_SIZE], struct checksum **ret, rh_error *error)
 {
 	struct checksum *checksum = calloc(1, sizeof *checksum);
-	uint8_t key[KEY_SIZE];
 	int code;
 
 	if (checksum == NULL)
 		return error_memory(error);
+	memcpy(checksum->key, key, KEY_SIZE);
 	crypto_begin();
 	checksum->algorithm = EVP_CIPHER_fetch(NULL, AEAD_AES_256_GCM, NULL);
 	if (checksum->algorithm != NULL)
@@ -42,16 +44,29 @@ int checksum_new(struct checksum **ret, rh_error *error)
 	if (checksum->context == NULL)
 		code = crypto_failed(error, RH_E_INTERNAL, "libcrypto cannot make a checksum");
 	else
-		code = random_bytes(key, sizeof key, error);
-	if (code == RH_OK)
 		code = start(checksum, key, error);
-	bytes_wipe(key, sizeof key);
 	if (code != RH_OK) {
 		checksum_free(checksum);
 		return code;
 	}
 	*ret = checksum;
 	return RH_OK;
+}
+
+int checksum_new(struct checksum **ret, rh_error *error)
+{
+	uint8_t key[KEY_SIZE];
+	int code = random_bytes(key, sizeof key, error);
+
+	if (code == RH_OK)
+		code = make(key, ret, error);
+	bytes_wipe(key, sizeof key);
+	return code;
+}
+
+int checksum_twin(const struct checksum *checksum, struct checksum **ret, rh_error *error)
+{
+	return make(checksum->key, ret, error);
 }
 
 int checksum_update(struct checksum *checksum, const void *bytes, size_t size, rh_error *error)
@@ -86,5 +101,6 @@ void checksum_free(struct checksum *checksum)
 		return;
 	EVP_CIPHER_CTX_free(checksum->context);
 	EVP_CIPHER_free(checksum->algorithm);
+	bytes_wipe(checksum->key, sizeof checksum->key);
 	free(checksum);
 }

@@ -97,8 +97,8 @@ static int produce(void *context, void *pointer, bool *ret_end, rh_error *error)
 		run->ended = !more;
 		if (!more)
 			break;
-		/* A member's tar header and its padding count as well. */
-		bytes += row->bytes + 1024;
+		/* Sealed parts are a little larger than what is in them. */
+		bytes += frame_license_size(row->bytes, row->secret.size, row->state.size);
 		item->count++;
 	}
 	*ret_end = item->count == 0;
