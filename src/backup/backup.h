@@ -104,6 +104,12 @@ struct frame_license {
 };
 
 /*
+ * Where the next licence's document of ${size} bytes will lie in the frame: one that is put
+ * there before frame_add is not copied.  Valid until the next call with this builder.
+ */
+int frame_reserve(struct frame_builder *builder, size_t size, uint8_t **ret, rh_error *error);
+
+/*
  * RH_E_LICENSE_TOO_BIG; RH_E_ARGUMENT for a frame over FRAME_MAX, which a frame that is
  * ended at FRAME_TARGET never is.  The frame is no use after a failure.
  */

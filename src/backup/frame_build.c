@@ -107,6 +107,19 @@ static int add_part(struct frame_builder *builder, const char *component, const 
 	return buffer_append(&builder->manifest, line, (size_t)(end - line), error);
 }
 
+int frame_reserve(struct frame_builder *builder, size_t size, uint8_t **ret, rh_error *error)
+{
+	int code;
+
+	if (size > FRAME_DOCUMENT_MAX)
+		return error_set(error, RH_E_LICENSE_TOO_BIG, "a document of over %u bytes",
+		    FRAME_DOCUMENT_MAX);
+	code = buffer_reserve(&builder->tar, tar_member_size(size), error);
+	if (code == RH_OK)
+		*ret = builder->tar.data + builder->tar.size + TAR_BLOCK;
+	return code;
+}
+
 int frame_add(
     struct frame_builder *builder, const struct frame_license *license, rh_error *error)
 {

@@ -86,7 +86,7 @@ int tar_append(struct buffer *tar, const char *path, const void *bytes, size_t s
 	memcpy(p + FIELD_MAGIC, MAGIC, MAGIC_SIZE);
 	put_octal(p + FIELD_CHECKSUM, 6, header_sum(p));
 	p[FIELD_CHECKSUM + 7] = ' ';
-	if (size > 0)
+	if (size > 0 && bytes != p + TAR_BLOCK)
 		memcpy(p + TAR_BLOCK, bytes, size);
 	memset(p + TAR_BLOCK + size, 0, total - TAR_BLOCK - size);
 	tar->size += total;

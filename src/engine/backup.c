@@ -120,8 +120,8 @@ static int add_license(struct item *item, const struct store_row *row, rh_error 
 		return code;
 	license = (struct frame_license){
 	    .component = component,
-	    .document = content->document.data,
-	    .document_size = content->document.size,
+	    .document = content->into,
+	    .document_size = (size_t)row->bytes,
 	    .digest = row->digest,
 	    .secret = content->secret.data,
 	    .secret_size = content->secret.size,
@@ -139,10 +139,12 @@ static int transform(void *context, void *pointer, rh_error *error)
 
 	for (size_t i = 0; i < item->count && code == RH_OK; i++) {
 		const struct store_row *row = &item->rows[i];
+		size_t room = row->bytes <= LICENSE_MAX ? (size_t)row->bytes : 0;
 
-		/* Restricted ones too: their facts must be found true before they are left out.
-		 */
-		code = store_open_row(item->sealer, row, &item->content, error);
+		code = frame_reserve(item->builder, room, &item->content.into, error);
+		/* Restricted ones too: left out only if their facts are found true. */
+		if (code == RH_OK)
+			code = store_open_row(item->sealer, row, &item->content, error);
 		if (code == RH_OK && license_class(&row->facts) == LICENSE_OWNED)
 			code = add_license(item, row, error);
 	}

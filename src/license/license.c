@@ -64,23 +64,23 @@ enum license_class license_class(const struct license *license)
 	return license->service[0] != '\0' ? LICENSE_MANAGED : LICENSE_OWNED;
 }
 
-static bool component_plain(char c, bool first)
-{
-	if (c == '.')
-		return !first;
-	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-	       c == '_' || c == '-';
-}
-
 int license_path_component(char text[LICENSE_COMPONENT_SIZE], const char *id, rh_error *error)
 {
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "0123456789._-";
 	char escaped[COMPONENT_MAX + 4];
 	uint8_t digest[DIGEST_SIZE];
-	size_t length = 0;
+	size_t length = id[0] != '.' ? strspn(id, plain) : 0;
 	int code;
 
+	/* Nearly always that is all of it. */
+	if (length > 0 && length <= COMPONENT_MAX && id[length] == '\0') {
+		memcpy(text, id, length + 1);
+		return RH_OK;
+	}
+	length = 0;
 	for (size_t i = 0; id[i] != '\0' && length <= COMPONENT_MAX; i++) {
-		if (component_plain(id[i], i == 0))
+		if (strchr(plain, id[i]) != NULL && (i > 0 || id[i] != '.'))
 			escaped[length++] = id[i];
 		else
 			length += (size_t)snprintf(

@@ -56,32 +56,25 @@ void associated_number(struct associated *a, int64_t number)
 }
 
 /*
- * What the parts are bound to: everything that policy depends on.  The row's
- * number is not known yet when they are sealed.
+ * What the parts are bound to: every fact of the row, so that opening the document checks
+ * them all.  Not its number, which is not known yet when they are sealed.
  */
 static void associated_part(struct associated *a, enum sealed_kind kind,
     const struct store *store, const struct store_row *row)
 {
+	const struct license *facts = &row->facts;
+	char counts[COUNTS_SIZE];
+
 	associated_start(a, kind, store->id);
-	associated_text(a, row->facts.id);
-	associated_text(a, row->facts.key_id);
-	associated_text(a, row->facts.service);
-	associated_number(a, (int64_t)row->facts.backup);
+	associated_text(a, facts->id);
+	associated_text(a, facts->key_id);
+	associated_text(a, facts->service);
+	associated_number(a, (int64_t)facts->backup);
 	associated_number(a, row->added);
 	associated_number(a, (int64_t)row->bytes);
 	associated_bytes(a, row->digest, DIGEST_SIZE);
 	associated_number(a, row->state_version);
 	associated_number(a, row->dictionary);
-}
-
-static void associated_row(
-    struct associated *a, const struct store *store, const struct store_row *row)
-{
-	const struct license *facts = &row->facts;
-	char counts[COUNTS_SIZE];
-
-	associated_part(a, SEALED_ROW, store, row);
-	associated_number(a, row->number);
 	associated_text(a, facts->format);
 	associated_text(a, facts->issuer);
 	associated_text(a, facts->title);
@@ -92,6 +85,14 @@ static void associated_row(
 	row_counts_format(counts, facts);
 	associated_text(a, counts);
 	associated_number(a, (row->has_secret ? 1 : 0) | (row->has_state ? 2 : 0));
+}
+
+/* What the seal is bound to: the facts again, and the number. */
+static void associated_row(
+    struct associated *a, const struct store *store, const struct store_row *row)
+{
+	associated_part(a, SEALED_ROW, store, row);
+	associated_number(a, row->number);
 }
 
 /* ---- Sealers ---- */
@@ -296,7 +297,8 @@ static int open_part(struct store_sealer *sealer, const struct store_row *row,
 	code = sealer_open(
 	    sealer->parts, a->data, a->size, sealed->data, sealed->size, ret->data, error);
 	if (code == RH_E_STORE_DAMAGED)
-		return damaged(sealer, row, "a sealed part does not open", error);
+		return damaged(sealer, row,
+		    "its facts or its sealed parts are not those that were written", error);
 	if (code == RH_OK)
 		ret->size = sealed->size - SEAL_OVERHEAD;
 	return code;
@@ -304,10 +306,11 @@ static int open_part(struct store_sealer *sealer, const struct store_row *row,
 
 /* From the scratch buffer; ${row->bytes} is authenticated. */
 static int decompress(struct store_sealer *sealer, const struct store_row *row,
-    struct buffer *ret, rh_error *error)
+    struct store_content *ret, rh_error *error)
 {
 	const struct dictionary *dictionary = NULL;
 	struct buffer *in = &sealer->scratch;
+	uint8_t *out = ret->into;
 	size_t done;
 	int code;
 
@@ -319,19 +322,22 @@ static int decompress(struct store_sealer *sealer, const struct store_row *row,
 	if (row->bytes > LICENSE_MAX ||
 	    ZSTD_getFrameContentSize(in->data, in->size) != row->bytes)
 		return damaged(sealer, row, "its size is wrong", error);
-	buffer_clear(ret);
-	code = buffer_reserve(ret, (size_t)row->bytes, error);
-	if (code != RH_OK)
-		return code;
+	buffer_clear(&ret->document);
+	if (out == NULL) {
+		code = buffer_reserve(&ret->document, (size_t)row->bytes, error);
+		if (code != RH_OK)
+			return code;
+		out = ret->document.data;
+		ret->document.size = (size_t)row->bytes;
+	}
 	if (dictionary != NULL)
-		done = ZSTD_decompress_usingDDict(sealer->decompress, ret->data,
-		    (size_t)row->bytes, in->data, in->size, dictionary->decompress);
+		done = ZSTD_decompress_usingDDict(sealer->decompress, out, (size_t)row->bytes,
+		    in->data, in->size, dictionary->decompress);
 	else
 		done = ZSTD_decompressDCtx(
-		    sealer->decompress, ret->data, (size_t)row->bytes, in->data, in->size);
+		    sealer->decompress, out, (size_t)row->bytes, in->data, in->size);
 	if (ZSTD_isError(done) || done != row->bytes)
 		return damaged(sealer, row, "it does not decompress", error);
-	ret->size = done;
 	return RH_OK;
 }
 
@@ -358,13 +364,12 @@ int store_open_row(struct store_sealer *sealer, const struct store_row *row,
 {
 	int code;
 
-	code = store_check_facts(sealer, row, error);
-	if (code != RH_OK)
-		return code;
 	associated_part(&sealer->associated, SEALED_DOCUMENT, sealer->store, row);
+	if (sealer->associated.overflow)
+		return damaged(sealer, row, "its facts are too long", error);
 	code = open_part(sealer, row, SEALED_DOCUMENT, &row->document, &sealer->scratch, error);
 	if (code == RH_OK)
-		code = decompress(sealer, row, &ret->document, error);
+		code = decompress(sealer, row, ret, error);
 	if (code != RH_OK)
 		return code;
 	if (row->has_secret)

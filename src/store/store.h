@@ -67,6 +67,8 @@ void store_sealer_free(struct store_sealer *sealer);
 /* What is inside a row; buffers are reused from call to call. */
 struct store_content {
 	struct buffer document;
+	uint8_t
+	    *into; /* room for row->bytes: the document goes there; NULL: into ${document} */
 	struct buffer secret; /* wipe with buffer_free_secret */
 	struct license_state state;
 };
@@ -88,8 +90,9 @@ int store_check_facts(
     struct store_sealer *sealer, const struct store_row *row, rh_error *error);
 
 /*
- * Opens and checks everything, the facts included.  Every byte is authenticated, so the
- * digest is not made anew.  RH_E_STORE_DAMAGED names the licence.
+ * Opens and checks everything, the facts included, but for the number and the seal of the
+ * row: those are of store_check_facts.  Every byte is authenticated, so the digest is not
+ * made anew.  RH_E_STORE_DAMAGED names the licence.
  */
 int store_open_row(struct store_sealer *sealer, const struct store_row *row,
     struct store_content *ret, rh_error *error);
