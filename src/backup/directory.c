@@ -277,7 +277,8 @@ static int examine(struct backup_directory *directory, struct backup_generation 
 		code = age_check_structure(&source, &recipients, &why);
 		close(file.fd);
 	}
-	if (code == RH_E_MEMORY) {
+	/* Nothing is wrong with the file if this process cannot open one more. */
+	if (code == RH_E_MEMORY || code == RH_E_OPEN) {
 		if (error != NULL)
 			*error = why;
 		return code;

@@ -228,6 +228,16 @@ int database_connect(struct store *store, rh_error *error)
 	}
 	code = connect_as(store, store->path,
 	    store->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE, error);
+	if (code == RH_E_ACCESS && store->read_only) {
+		/*
+		 * A run that was killed while it made the store left a journal, which only
+		 * a writer rolls back.
+		 */
+		code = connect_as(store, store->path, SQLITE_OPEN_READWRITE, error);
+		database_disconnect(store);
+		if (code == RH_OK)
+			code = connect_as(store, store->path, SQLITE_OPEN_READONLY, error);
+	}
 	if (code != RH_OK || store->read_only)
 		return code;
 	if (sqlite3_db_readonly(store->db, "main") == 1) {
