@@ -245,7 +245,8 @@ int es256_sign_detached(const uint8_t secret[KEY_SIZE], const void *payload, siz
 	    EVP_DigestSignInit_ex(context, NULL, "SHA256", NULL, NULL, key, NULL) != 1 ||
 	    !feed(context, payload, size) ||
 	    EVP_DigestSignFinal(context, der, &der_size) != 1 ||
-	    !signature_from_der(signature, der, der_size)) {
+	    /* Without memory libcrypto 3.0 reports success and a size of -1. */
+	    der_size > sizeof der || !signature_from_der(signature, der, der_size)) {
 		code = crypto_failed(error, RH_E_INTERNAL, "libcrypto cannot sign");
 		goto out;
 	}
