@@ -17,6 +17,7 @@
 #define FRAME_COMPONENT_MAX 63 /* characters of a licence's name in the tar */
 #define FRAME_DOCUMENT_MAX (1u << 20) /* bytes of one document */
 #define FRAME_PART_MAX (64u << 10) /* bytes of one secret, of one state */
+#define FRAME_FACTS_MAX (4u << 10) /* bytes of one licence's facts */
 
 /* ---- The directory and its generations ---- */
 
@@ -101,6 +102,9 @@ struct frame_license {
 	size_t secret_size;
 	const void *state; /* JSON */
 	size_t state_size;
+	const void
+	    *facts; /* what the document says, one line of text; for the writer's own use */
+	size_t facts_size;
 };
 
 /*

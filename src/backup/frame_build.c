@@ -10,6 +10,7 @@ struct frame_builder {
 	struct digest *digest;
 	struct buffer tar;
 	struct buffer manifest;
+	struct buffer facts;
 	struct buffer compressed;
 	uint32_t number;
 	int64_t time;
@@ -41,6 +42,7 @@ void frame_builder_free(struct frame_builder *builder)
 	digest_free(builder->digest);
 	buffer_free_secret(&builder->tar);
 	buffer_free_secret(&builder->manifest);
+	buffer_free_secret(&builder->facts);
 	buffer_free_secret(&builder->compressed);
 	free(builder);
 }
@@ -51,6 +53,7 @@ int frame_begin(struct frame_builder *builder, uint32_t number, int64_t time, rh
 		return error_set(error, RH_E_ARGUMENT, "a time that no tar can say");
 	buffer_clear(&builder->tar);
 	buffer_clear(&builder->manifest);
+	buffer_clear(&builder->facts);
 	buffer_clear(&builder->compressed);
 	builder->number = number;
 	builder->time = time;
@@ -107,6 +110,23 @@ static int add_part(struct frame_builder *builder, const char *component, const 
 	return buffer_append(&builder->manifest, line, (size_t)(end - line), error);
 }
 
+/* COMPONENT, a TAB, and the line. */
+static int add_facts(
+    struct frame_builder *builder, const struct frame_license *license, rh_error *error)
+{
+	int code;
+
+	if (license->facts_size == 0)
+		return RH_OK;
+	code = buffer_append_text(&builder->facts, license->component, error);
+	if (code == RH_OK)
+		code = buffer_append(&builder->facts, "\t", 1, error);
+	if (code == RH_OK)
+		code =
+		    buffer_append(&builder->facts, license->facts, license->facts_size, error);
+	return code == RH_OK ? buffer_append(&builder->facts, "\n", 1, error) : code;
+}
+
 int frame_reserve(struct frame_builder *builder, size_t size, uint8_t **ret, rh_error *error)
 {
 	int code;
@@ -123,7 +143,8 @@ int frame_reserve(struct frame_builder *builder, size_t size, uint8_t **ret, rh_
 int frame_add(
     struct frame_builder *builder, const struct frame_license *license, rh_error *error)
 {
-	size_t used = builder->tar.size + tar_member_size(builder->manifest.size);
+	size_t used = builder->tar.size + tar_member_size(builder->manifest.size) +
+		      tar_member_size(builder->facts.size + license->facts_size + TAR_PATH_MAX);
 	int code;
 
 	if (!frame_component_valid(license->component))
@@ -136,6 +157,10 @@ int frame_add(
 		return error_set(error, RH_E_LICENSE_TOO_BIG,
 		    "licence %s has a secret or a state of over %u bytes", license->component,
 		    FRAME_PART_MAX);
+	if (license->facts_size > FRAME_FACTS_MAX ||
+	    (license->facts_size > 0 &&
+		memchr(license->facts, '\n', license->facts_size) != NULL))
+		return error_set(error, RH_E_ARGUMENT, "facts that are no line");
 	if (used + frame_license_size(
 		       license->document_size, license->secret_size, license->state_size) >
 	    FRAME_MAX - TAR_BLOCK)
@@ -149,7 +174,7 @@ int frame_add(
 	if (code == RH_OK && license->state_size > 0)
 		code = add_part(builder, license->component, "state.json", license->state,
 		    license->state_size, NULL, error);
-	return code;
+	return code == RH_OK ? add_facts(builder, license, error) : code;
 }
 
 /* The manifest is the last member; without a licence there is neither it nor a frame. */
@@ -160,6 +185,13 @@ static int end_frame(struct frame_builder *builder, rh_error *error)
 
 	if (builder->manifest.size == 0)
 		return RH_OK;
+	if (builder->facts.size > 0) {
+		snprintf(path, sizeof path, "manifest/%06u.facts", builder->number);
+		code = tar_append(&builder->tar, path, builder->facts.data, builder->facts.size,
+		    builder->time, error);
+		if (code != RH_OK)
+			return code;
+	}
 	snprintf(path, sizeof path, "manifest/%06u.sha256", builder->number);
 	code = tar_append(&builder->tar, path, builder->manifest.data, builder->manifest.size,
 	    builder->time, error);

@@ -27,6 +27,14 @@ struct part {
 struct item {
 	char component[FRAME_COMPONENT_MAX + 1];
 	struct part parts[PART_COUNT];
+	const uint8_t *facts; /* NULL: none */
+	size_t facts_size;
+};
+
+/* The members of a frame that are of no licence; bytes NULL: not there. */
+struct lists {
+	struct tar_member manifest;
+	struct tar_member facts;
 };
 
 struct frame_parser {
@@ -151,20 +159,21 @@ static int take_member(struct frame_parser *parser, const char *component, enum 
 	return RH_OK;
 }
 
-static bool is_manifest(const char *path)
+/* Whether it is "manifest/NUMBER" and the suffix. */
+static bool is_list(const char *path, const char *suffix)
 {
-	static const char folder[] = "manifest/", suffix[] = ".sha256";
-	size_t length = strlen(path), digits;
+	static const char folder[] = "manifest/";
+	const char *number = path + sizeof folder - 1;
+	size_t digits;
 
-	if (strncmp(path, folder, sizeof folder - 1) != 0 || length < sizeof suffix + 9)
+	if (strncmp(path, folder, sizeof folder - 1) != 0)
 		return false;
-	digits = strspn(path + sizeof folder - 1, "0123456789");
-	return digits >= 6 && strcmp(path + sizeof folder - 1 + digits, suffix) == 0;
+	digits = strspn(number, "0123456789");
+	return digits >= 6 && strcmp(number + digits, suffix) == 0;
 }
 
-/* Reads all members; ${manifest->bytes} stays NULL if there is none. */
-static int read_members(
-    struct frame_parser *parser, struct tar_member *manifest, rh_error *error)
+/* Reads all members. */
+static int read_members(struct frame_parser *parser, struct lists *lists, rh_error *error)
 {
 	struct tar_cursor cursor = {parser->tar.data, parser->tar.size, 0};
 	struct tar_member member;
@@ -177,13 +186,15 @@ static int read_members(
 
 		if (code != RH_OK || end)
 			return code;
-		if (manifest->bytes != NULL)
+		if (lists->manifest.bytes != NULL)
 			return corrupt("a member behind the manifest of its frame", error);
 		code = path_split(member.path, component, &kind, error);
 		if (code == RH_OK && kind != PART_COUNT)
 			code = take_member(parser, component, kind, &member, error);
-		else if (code == RH_OK && is_manifest(member.path))
-			*manifest = member;
+		else if (code == RH_OK && is_list(member.path, ".sha256"))
+			lists->manifest = member;
+		else if (code == RH_OK && is_list(member.path, ".facts"))
+			lists->facts = member;
 		if (code != RH_OK)
 			return code;
 	}
@@ -303,6 +314,39 @@ static int read_manifest(
 	return RH_OK;
 }
 
+/* ---- The facts ---- */
+
+/* Lines are in the order of the members; a licence may have none. */
+static int read_facts(
+    struct frame_parser *parser, const struct tar_member *facts, rh_error *error)
+{
+	const uint8_t *p = facts->bytes, *end = facts->bytes + facts->size;
+	size_t at = 0;
+
+	while (p < end) {
+		const uint8_t *newline = memchr(p, '\n', (size_t)(end - p));
+		const uint8_t *tab =
+		    newline != NULL ? memchr(p, '\t', (size_t)(newline - p)) : NULL;
+		size_t length = tab != NULL ? (size_t)(tab - p) : 0;
+		struct item *item;
+
+		if (length == 0 || length > FRAME_COMPONENT_MAX ||
+		    newline - tab - 1 > FRAME_FACTS_MAX)
+			return corrupt("a line of facts that is none", error);
+		while (at < parser->members &&
+		       (strlen(parser->items[at].component) != length ||
+			   memcmp(parser->items[at].component, p, length) != 0))
+			at++;
+		if (at == parser->members)
+			return corrupt("facts about a licence that is not there", error);
+		item = &parser->items[at++];
+		item->facts = tab + 1;
+		item->facts_size = (size_t)(newline - tab - 1);
+		p = newline + 1;
+	}
+	return RH_OK;
+}
+
 /* ---- Licences ---- */
 
 /* RH_E_LICENSE_DAMAGED unless the members are those that the manifest lists. */
@@ -350,6 +394,8 @@ static int give_item(const struct item *item,
 	    .secret_size = parts[PART_SECRET].size,
 	    .state = parts[PART_STATE].bytes,
 	    .state_size = parts[PART_STATE].size,
+	    .facts = item->facts,
+	    .facts_size = item->facts_size,
 	};
 
 	return on_license(context, &license, error);
@@ -357,20 +403,22 @@ static int give_item(const struct item *item,
 
 static int read_frame(struct frame_parser *parser, const struct buffer *frame, rh_error *error)
 {
-	struct tar_member manifest = {.bytes = NULL};
+	struct lists lists = {.manifest.bytes = NULL, .facts.bytes = NULL};
 	int code;
 
 	parser->count = 0;
 	code = zframe_unpack(
 	    parser->decompressor, frame->data, frame->size, FRAME_MAX, &parser->tar, error);
 	if (code == RH_OK)
-		code = read_members(parser, &manifest, error);
-	if (code == RH_OK && manifest.bytes == NULL && parser->count > 0)
+		code = read_members(parser, &lists, error);
+	if (code == RH_OK && lists.manifest.bytes == NULL && parser->count > 0)
 		code = corrupt("a frame of licences without its manifest", error);
 	if (code == RH_OK)
 		code = sort_items(parser, error);
-	if (code == RH_OK && manifest.bytes != NULL)
-		code = read_manifest(parser, &manifest, error);
+	if (code == RH_OK && lists.facts.bytes != NULL)
+		code = read_facts(parser, &lists.facts, error);
+	if (code == RH_OK && lists.manifest.bytes != NULL)
+		code = read_manifest(parser, &lists.manifest, error);
 	return code;
 }
 

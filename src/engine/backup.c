@@ -28,6 +28,7 @@ struct item {
 	struct store_sealer *sealer;
 	struct store_content content;
 	struct buffer state;
+	struct buffer facts;
 	struct frame_builder *builder;
 	const struct buffer *frame; /* the builder's */
 };
@@ -42,6 +43,7 @@ static void item_free(void *context, void *pointer)
 	free(item->rows);
 	store_content_free(&item->content);
 	buffer_free(&item->state);
+	buffer_free(&item->facts);
 	store_sealer_free(item->sealer);
 	frame_builder_free(item->builder);
 	free(item);
@@ -114,8 +116,11 @@ static int add_license(struct item *item, const struct store_row *row, rh_error 
 
 	code = license_path_component(component, row->facts.id, error);
 	buffer_clear(&item->state);
+	buffer_clear(&item->facts);
 	if (code == RH_OK && !license_state_empty(&content->state))
 		code = license_state_format(&content->state, &item->state, error);
+	if (code == RH_OK)
+		code = license_facts_format(&row->facts, &item->facts, error);
 	if (code != RH_OK)
 		return code;
 	license = (struct frame_license){
@@ -127,6 +132,8 @@ static int add_license(struct item *item, const struct store_row *row, rh_error 
 	    .secret_size = content->secret.size,
 	    .state = item->state.data,
 	    .state_size = item->state.size,
+	    .facts = item->facts.data,
+	    .facts_size = item->facts.size,
 	};
 	return frame_add(item->builder, &license, error);
 }

@@ -118,19 +118,51 @@ static bool of_one_license(int code)
 	return code >= RH_E_LICENSE_FORMAT && code <= RH_E_LICENSE_DAMAGED;
 }
 
-static int read_facts(
+/* The facts as the backup tells them; false if it does not. */
+static bool believe_facts(struct content *content, const struct frame_license *members)
+{
+	struct license *facts = &content->row.facts;
+	char component[LICENSE_COMPONENT_SIZE];
+
+	if (members->facts_size > 0 &&
+	    license_facts_parse(facts, members->facts, members->facts_size) &&
+	    license_path_component(component, facts->id, NULL) == RH_OK &&
+	    strcmp(component, members->component) == 0)
+		return true;
+	facts->id[0] = '\0';
+	return false;
+}
+
+/* RH_E_LICENSE_DAMAGED unless the document says what the backup tells of it. */
+static int compare_facts(
+    const struct content *content, const struct frame_license *members, rh_error *error)
+{
+	struct buffer line = {0};
+	struct license told;
+	int code;
+
+	if (members->facts_size == 0 ||
+	    !license_facts_parse(&told, members->facts, members->facts_size))
+		return RH_OK;
+	code = license_facts_format(&content->row.facts, &line, error);
+	if (code == RH_OK && (line.size != members->facts_size ||
+				 memcmp(line.data, members->facts, line.size) != 0))
+		code = error_set(error, RH_E_LICENSE_DAMAGED,
+		    "the document of %s says something else than the backup tells of it",
+		    members->component);
+	buffer_free(&line);
+	return code;
+}
+
+/* The facts as the document says them. */
+static int read_document(
     struct content *content, const struct frame_license *members, rh_error *error)
 {
 	struct license_document document = {.data = members->document,
 	    .size = members->document_size,
 	    .name = members->component};
-	int code = RH_OK;
+	int code;
 
-	if (members->state_size > 0)
-		code = license_state_parse(
-		    &content->state, members->state, members->state_size, error);
-	if (code != RH_OK)
-		return code;
 	if (content->state.name[0] != '\0')
 		document.name = content->state.name;
 	if (content->state.format[0] != '\0')
@@ -139,6 +171,19 @@ static int read_facts(
 	if (code == RH_OK && content->row.facts.id[0] == '\0')
 		return error_set(error, RH_E_LICENSE_DAMAGED,
 		    "the document of %s holds another licence", members->component);
+	return code == RH_OK ? compare_facts(content, members, error) : code;
+}
+
+static int read_facts(const struct contents *run, struct content *content,
+    const struct frame_license *members, rh_error *error)
+{
+	int code = RH_OK;
+
+	if (members->state_size > 0)
+		code = license_state_parse(
+		    &content->state, members->state, members->state_size, error);
+	if (code == RH_OK && !(run->believe && believe_facts(content, members)))
+		code = read_document(content, members, error);
 	return code;
 }
 
@@ -172,7 +217,7 @@ static int on_license(void *context, const struct frame_license *members, rh_err
 	content->row.digest_known = true;
 	memcpy(content->row.digest, members->digest, DIGEST_SIZE);
 	content->row.state_version = 0;
-	code = read_facts(content, members, &why);
+	code = read_facts(run, content, members, &why);
 	if (code != RH_OK) {
 		if (error != NULL)
 			*error = why;

@@ -86,6 +86,7 @@ struct contents {
 	const struct filter *filter;
 	struct store *seal_for; /* seal rows for this store, or NULL */
 	int64_t added; /* time of adding, for the rows */
+	bool believe; /* take the facts from the backup, where it has them; else compare them */
 
 	/* On a worker thread, for each usable licence that the filter chose; may be NULL. */
 	int (*on_members)(void *context, const struct frame_license *members, rh_error *error);

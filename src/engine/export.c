@@ -124,6 +124,7 @@ static int export_licenses(
 	struct contents contents = {.report = run->report,
 	    .reader = reader,
 	    .filter = filter,
+	    .believe = true,
 	    .on_members = on_members,
 	    .on_content = on_content,
 	    .context = run};

@@ -58,6 +58,7 @@ static int tell_licenses(
 	struct contents contents = {.report = &run->report,
 	    .reader = reader,
 	    .filter = filter,
+	    .believe = true,
 	    .on_content = on_content,
 	    .context = run};
 	int code;

@@ -134,6 +134,7 @@ static int read_licenses(
 	    .filter = filter,
 	    .seal_for = run->plan ? NULL : run->store->store,
 	    .added = clock_now(),
+	    .believe = true,
 	    .on_content = on_content,
 	    .context = run,
 	};

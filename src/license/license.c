@@ -23,6 +23,13 @@ static const struct license_reader *reader_by_name(const char *name)
 	return NULL;
 }
 
+const char *license_format_name(const char *name)
+{
+	const struct license_reader *reader = reader_by_name(name);
+
+	return reader != NULL ? reader->name : NULL;
+}
+
 static const struct license_reader *reader_by_content(const struct license_document *document)
 {
 	for (size_t i = 0; license_readers[i] != NULL; i++)

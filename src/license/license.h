@@ -67,6 +67,9 @@ struct license_reader {
 /* The one list of readers, in order of detection; ends with NULL. */
 extern const struct license_reader *const license_readers[];
 
+/* The registered name that equals ${name}, static; NULL if there is none. */
+const char *license_format_name(const char *name);
+
 /*
  * Finds the reader and reads.  Every failure names the document and the place
  * (line and column, or member), and comes before the first call of ${sink}: it
@@ -109,6 +112,22 @@ int license_state_format(
  * Returns whether ${state} changed.
  */
 bool license_state_merge(struct license_state *state, const struct license_state *other);
+
+/*
+ * The record as one line of text, so that who copies a licence need not read its document
+ * again: see FORMATS.md, "Facts as a line".  A line names the version of the readers that
+ * found the facts; raise it whenever a reader would now say something else of some document.
+ * Only for licences that are owned; a format whose documents prove themselves by a signature
+ * must not be taken from a line.
+ */
+#define LICENSE_READERS_VERSION 1
+#define LICENSE_FACTS_MAX 2560 /* bytes of a line */
+
+/* Appends the line, without newline; appends nothing if the record cannot be said so. */
+int license_facts_format(const struct license *license, struct buffer *buffer, rh_error *error);
+
+/* false if it is no line, or one of other readers: then the document tells. */
+bool license_facts_parse(struct license *license, const void *line, size_t size);
 
 /*
  * The id as one path component of a backup: bytes other than A-Z a-z 0-9 . _ - become
