@@ -1,6 +1,7 @@
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <openssl/rand.h>
 
@@ -14,13 +15,28 @@ struct sealer {
 	struct aead *seal;
 	struct aead *open;
 
-	/* Nonces not used yet; those of another process are not ours to use. */
+	/* Nonces not used yet; those of the process that this one was forked from are not ours.
+	 */
 	uint8_t nonces[NONCES_PER_BLOCK][AEAD_NONCE_SIZE];
 	size_t nonces_left;
-	pid_t process;
+	unsigned forks;
 };
 
 _Static_assert(SEAL_OVERHEAD == AEAD_NONCE_SIZE + AEAD_TAG_SIZE, "layout of a sealed value");
+
+/* How often this process is a fork of one that had sealers. */
+static atomic_uint forks;
+static pthread_once_t forks_counted = PTHREAD_ONCE_INIT;
+
+static void count_fork(void)
+{
+	atomic_fetch_add_explicit(&forks, 1, memory_order_relaxed);
+}
+
+static void count_forks(void)
+{
+	pthread_atfork(NULL, NULL, count_fork);
+}
 
 int sealer_new(const uint8_t key[KEY_SIZE], struct sealer **ret, rh_error *error)
 {
@@ -29,6 +45,7 @@ int sealer_new(const uint8_t key[KEY_SIZE], struct sealer **ret, rh_error *error
 
 	if (sealer == NULL)
 		return error_memory(error);
+	pthread_once(&forks_counted, count_forks);
 	code = aead_new(AEAD_AES_256_GCM, key, true, &sealer->seal, error);
 	if (code == RH_OK)
 		code = aead_new(AEAD_AES_256_GCM, key, false, &sealer->open, error);
@@ -42,16 +59,16 @@ int sealer_new(const uint8_t key[KEY_SIZE], struct sealer **ret, rh_error *error
 
 static int next_nonce(struct sealer *sealer, uint8_t nonce[AEAD_NONCE_SIZE], rh_error *error)
 {
-	pid_t process = getpid();
+	unsigned now = atomic_load_explicit(&forks, memory_order_relaxed);
 
-	if (sealer->nonces_left == 0 || sealer->process != process) {
+	if (sealer->nonces_left == 0 || sealer->forks != now) {
 		sealer->nonces_left = 0;
 		crypto_begin();
 		if (RAND_bytes(&sealer->nonces[0][0], sizeof sealer->nonces) != 1)
 			return crypto_failed(
 			    error, RH_E_INTERNAL, "libcrypto gives no random numbers");
 		sealer->nonces_left = NONCES_PER_BLOCK;
-		sealer->process = process;
+		sealer->forks = now;
 	}
 	memcpy(nonce, sealer->nonces[--sealer->nonces_left], AEAD_NONCE_SIZE);
 	return RH_OK;

@@ -163,7 +163,7 @@ static int restore_generation(
 	if (run->plan && store != NULL)
 		code = store_read_begin(store, error);
 	else if (!run->plan)
-		code = store_begin(store, error);
+		code = store_begin_fill(store, error);
 	if (code != RH_OK)
 		return code;
 	code = read_licenses(run, reader, filter, error);

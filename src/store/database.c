@@ -248,3 +248,14 @@ int database_connect(struct store *store, rh_error *error)
 	}
 	return RH_OK;
 }
+
+bool database_journal(struct store *store, bool ahead)
+{
+	const char *sql = ahead ? "PRAGMA journal_mode = WAL" : "PRAGMA journal_mode = DELETE";
+	int result;
+
+	sqlite3_busy_timeout(store->db, 0);
+	result = sqlite3_exec(store->db, sql, NULL, NULL, NULL);
+	sqlite3_busy_timeout(store->db, STORE_BUSY_MS);
+	return result == SQLITE_OK;
+}

@@ -76,6 +76,13 @@ enum doing { DOING_CREATE, DOING_READ, DOING_WRITE };
 /* The one place where SQLite's results become codes of ours. */
 int database_failed(struct store *store, int result, enum doing doing, rh_error *error);
 
+/*
+ * Switches between the write-ahead log, in which readers and a writer live side by side, and
+ * a rollback journal, with which new pages are written once.  false, and nothing has changed,
+ * if anybody else has the store open.
+ */
+bool database_journal(struct store *store, bool ahead);
+
 /* Opens ${store->path}, which exists, and reads it once; changes nothing. */
 int database_connect(struct store *store, rh_error *error);
 void database_disconnect(struct store *store);
@@ -232,6 +239,7 @@ struct store {
 	/* Transactions: any number of readers within one, or one writer. */
 	unsigned readers;
 	bool writing;
+	bool filling; /* in this transaction the store is without its write-ahead log */
 	struct totals totals; /* while writing */
 	bool totals_changed;
 	int64_t last_number; /* while writing; -1: not looked up yet */

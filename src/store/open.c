@@ -256,6 +256,9 @@ static int open_file(
 		    store->path);
 	else if (code == RH_OK && contents == CONTENTS_OLDER)
 		code = upgrade(store, computer, error);
+	/* A run that was killed while it filled the store left it without its log. */
+	if (code == RH_OK && !store->read_only)
+		database_journal(store, true);
 	if (code == RH_OK)
 		code = statement_run(store, SQL_CACHE_READING, NULL, error);
 	if (code == RH_OK)

@@ -142,6 +142,11 @@ int store_find(struct store *store, const char *prefix, char *id, size_t size, r
  * there is none.  Each function below makes a transaction of its own outside one.
  */
 int store_begin(struct store *store, rh_error *error);
+/*
+ * The same for much at once: if the store is empty and nobody else has it open, every
+ * page is written once instead of twice, and others wait until the end as for a writer.
+ */
+int store_begin_fill(struct store *store, rh_error *error);
 int store_commit(struct store *store, rh_error *error);
 void store_rollback(struct store *store);
 

@@ -145,6 +145,24 @@ int store_begin(struct store *store, rh_error *error)
 	return RH_OK;
 }
 
+int store_begin_fill(struct store *store, rh_error *error)
+{
+	struct store_totals totals;
+	int code;
+
+	code = store_totals(store, &totals, error);
+	if (code != RH_OK)
+		return code;
+	if (totals.licenses == 0 && !store->read_only && !store->writing && store->readers == 0)
+		store->filling = database_journal(store, false);
+	code = store_begin(store, error);
+	if (code != RH_OK && store->filling) {
+		database_journal(store, true);
+		store->filling = false;
+	}
+	return code;
+}
+
 /* SQLite ends a transaction by itself after some failures. */
 static int still_open(struct store *store, rh_error *error)
 {
@@ -157,6 +175,10 @@ static void ended(struct store *store, bool committed)
 {
 	store->writing = false;
 	dictionary_settle(store, committed);
+	/* If somebody came in between, the next opening does it. */
+	if (store->filling)
+		database_journal(store, true);
+	store->filling = false;
 	/* If this fails, the handle only holds more memory than it needs. */
 	statement_run(store, SQL_CACHE_READING, NULL, NULL);
 }
