@@ -41,6 +41,20 @@ bool text_unhex(const char *text, void *bytes, size_t size)
 	return true;
 }
 
+char *text_decimal(char *p, uint64_t value)
+{
+	char digits[20];
+	size_t count = 0;
+
+	do {
+		digits[count++] = (char)('0' + value % 10);
+		value /= 10;
+	} while (value > 0);
+	while (count > 0)
+		*p++ = digits[--count];
+	return p;
+}
+
 /* ---- base64 (RFC 4648, sections 4 and 5) ---- */
 
 size_t base64_encode(char *text, const void *bytes, size_t size, unsigned flags)

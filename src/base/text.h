@@ -13,6 +13,9 @@ void text_hex(char *text, const void *bytes, size_t size);
 /* false unless ${text} is exactly 2 * size hex digits of either case. */
 bool text_unhex(const char *text, void *bytes, size_t size);
 
+/* Writes decimal digits without NUL, at most 20, and returns where they end. */
+char *text_decimal(char *p, uint64_t value);
+
 enum base64_flag {
 	BASE64_URL = 1, /* - and _ in place of + and / (RFC 4648, section 5) */
 	BASE64_NO_PAD = 2, /* writes no '='; refuses them when reading */

@@ -171,7 +171,7 @@ static int read_document(
 	if (code == RH_OK && content->row.facts.id[0] == '\0')
 		return error_set(error, RH_E_LICENSE_DAMAGED,
 		    "the document of %s holds another licence", members->component);
-	return code == RH_OK ? compare_facts(content, members, error) : code;
+	return code;
 }
 
 static int read_facts(const struct contents *run, struct content *content,
@@ -182,8 +182,12 @@ static int read_facts(const struct contents *run, struct content *content,
 	if (members->state_size > 0)
 		code = license_state_parse(
 		    &content->state, members->state, members->state_size, error);
-	if (code == RH_OK && !(run->believe && believe_facts(content, members)))
+	if (code == RH_OK && run->believe && believe_facts(content, members))
+		return RH_OK;
+	if (code == RH_OK)
 		code = read_document(content, members, error);
+	if (code == RH_OK && !run->believe)
+		code = compare_facts(content, members, error);
 	return code;
 }
 

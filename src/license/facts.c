@@ -1,4 +1,3 @@
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,57 +12,51 @@
  */
 enum { FIELD_COUNT = 10 };
 
-static int put_text(struct buffer *buffer, const char *text, rh_error *error)
-{
-	int code = buffer_append(buffer, "\t", 1, error);
+/* Room for everything but the text of six fields. */
+#define NUMBERS_MAX (16 + 3 * 24 + LICENSE_COUNTS_MAX * 56)
 
-	return code == RH_OK ? buffer_append_text(buffer, text, error) : code;
+static char *put_time(char *p, int64_t time)
+{
+	*p++ = '\t';
+	if (time == LICENSE_TIME_NONE)
+		return p;
+	if (time < 0)
+		*p++ = '-';
+	return text_decimal(p, time < 0 ? 0 - (uint64_t)time : (uint64_t)time);
 }
 
-static int put_time(struct buffer *buffer, int64_t time, rh_error *error)
-{
-	char text[24] = "";
-
-	if (time != LICENSE_TIME_NONE)
-		snprintf(text, sizeof text, "%lld", (long long)time);
-	return put_text(buffer, text, error);
-}
-
-static int put_counts(const struct license *license, struct buffer *buffer, rh_error *error)
-{
-	int code = RH_OK;
-
-	for (size_t i = 0; i < license->count_count && code == RH_OK; i++) {
-		char text[64];
-
-		snprintf(text, sizeof text, "%llu %.31s",
-		    (unsigned long long)license->counts[i].remaining,
-		    license->counts[i].action);
-		code = put_text(buffer, text, error);
-	}
-	return code;
-}
-
+/* Once for every licence of a backup, so without printf. */
 int license_facts_format(const struct license *license, struct buffer *buffer, rh_error *error)
 {
 	const char *texts[] = {license->format, license->id, license->key_id, license->issuer,
 	    license->title, license->service};
 	const int64_t times[] = {license->issued, license->not_before, license->not_after};
-	char version[16];
+	size_t room = NUMBERS_MAX;
+	char *p;
 	int code;
 
 	if (license_class(license) != LICENSE_OWNED)
 		return RH_OK;
-	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+		room += strlen(texts[i]) + 1;
 		if (strpbrk(texts[i], "\t\n") != NULL)
 			return RH_OK;
-	snprintf(version, sizeof version, "%d", LICENSE_READERS_VERSION);
-	code = buffer_append_text(buffer, version, error);
-	for (size_t i = 0; i < sizeof texts / sizeof *texts && code == RH_OK; i++)
-		code = put_text(buffer, texts[i], error);
-	for (size_t i = 0; i < sizeof times / sizeof *times && code == RH_OK; i++)
-		code = put_time(buffer, times[i], error);
-	return code == RH_OK ? put_counts(license, buffer, error) : code;
+	}
+	code = buffer_reserve(buffer, room, error);
+	if (code != RH_OK)
+		return code;
+	p = text_decimal((char *)buffer->data + buffer->size, LICENSE_READERS_VERSION);
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+		p = stpcpy(stpcpy(p, "\t"), texts[i]);
+	for (size_t i = 0; i < sizeof times / sizeof *times; i++)
+		p = put_time(p, times[i]);
+	for (size_t i = 0; i < license->count_count; i++) {
+		*p++ = '\t';
+		p = text_decimal(p, license->counts[i].remaining);
+		p = stpcpy(stpcpy(p, " "), license->counts[i].action);
+	}
+	buffer->size = (size_t)(p - (char *)buffer->data);
+	return RH_OK;
 }
 
 /* ---- Reading ---- */

@@ -1,28 +1,15 @@
 #include <string.h>
 
+#include "base/text.h"
 #include "store/internal.h"
 
-/* Decimal digits and NUL; twice for every licence, so without printf. */
-static char *put_decimal(char *p, uint64_t value)
-{
-	char digits[20];
-	size_t count = 0;
-
-	do {
-		digits[count++] = (char)('0' + value % 10);
-		value /= 10;
-	} while (value > 0);
-	while (count > 0)
-		*p++ = digits[--count];
-	return p;
-}
-
+/* Twice for every licence, so without printf. */
 void row_counts_format(char text[COUNTS_SIZE], const struct license *facts)
 {
 	char *p = text;
 
 	for (size_t i = 0; i < facts->count_count && i < LICENSE_COUNTS_MAX; i++) {
-		p = put_decimal(p, facts->counts[i].remaining);
+		p = text_decimal(p, facts->counts[i].remaining);
 		*p++ = ' ';
 		p = stpcpy(stpcpy(p, facts->counts[i].action), "\n");
 	}
