@@ -363,3 +363,26 @@ void contents_free(struct contents *run)
 {
 	buffer_free(&run->first);
 }
+
+int tally_content(void *context, struct content *content, rh_error *error)
+{
+	struct tally *tally = context;
+	struct license_view view;
+
+	(void)error;
+	if (content->code == RH_OK && !content->chosen)
+		return RH_OK;
+	tally->summary->licenses++;
+	tally->summary->bytes += content->row.bytes;
+	if (content->code == RH_OK) {
+		tally->summary->done++;
+		return RH_OK;
+	}
+	tally->summary->failed++;
+	if (tally->first.code == RH_OK)
+		tally->first = *content->why;
+	report_license(tally->report, content->code,
+	    license_view(&view, &content->row.facts, content->row.bytes, RH_TIME_NONE),
+	    content->why->text);
+	return RH_OK;
+}

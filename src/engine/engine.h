@@ -53,6 +53,9 @@ struct opening {
 	bool own_keys; /* nobody gave a key: those of the store are tried */
 };
 
+/* Checks that the options are set up, and reads their filter. */
+int opening_options(const rh_open_options *options, struct filter *ret, rh_error *error);
+
 /* Opens the directory, lists it, and collects keys.  ${store} may be NULL. */
 int opening_begin(struct opening *opening, struct rh_store *store, const char *path,
     const rh_open_options *options, rh_error *error);
@@ -113,5 +116,15 @@ int contents_learn(struct contents *contents, rh_error *error);
 int contents_run(struct contents *contents, rh_error *error);
 
 void contents_free(struct contents *contents);
+
+/* For readers that only count: what became of each licence. */
+struct tally {
+	struct report *report;
+	rh_summary *summary;
+	rh_error first; /* of the licences that cannot be used */
+};
+
+/* An ${on_content}: counts the licence, and reports it if it cannot be used. */
+int tally_content(void *context, struct content *content, rh_error *error);
 
 #endif

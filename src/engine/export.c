@@ -11,8 +11,7 @@
 #include "engine/engine.h"
 
 struct run {
-	struct report *report;
-	rh_summary *summary;
+	struct tally tally; /* first: its on_content sees no more */
 	int licenses; /* open directory TARGET/licenses */
 	const char *target;
 };
@@ -96,49 +95,28 @@ static int on_members(void *context, const struct frame_license *members, rh_err
 	return code;
 }
 
-static int on_content(void *context, struct content *content, rh_error *error)
-{
-	struct run *run = context;
-	struct license_view view;
-
-	(void)error;
-	if (content->code == RH_OK && !content->chosen)
-		return RH_OK;
-	run->summary->licenses++;
-	run->summary->bytes += content->row.bytes;
-	if (content->code == RH_OK) {
-		run->summary->done++;
-		return RH_OK;
-	}
-	run->summary->failed++;
-	report_license(run->report, content->code,
-	    license_view(&view, &content->row.facts, content->row.bytes, 0),
-	    content->why->text);
-	return RH_OK;
-}
-
 static int export_licenses(
     struct run *run, struct backup_reader *reader, const struct filter *filter, rh_error *error)
 {
 	const struct backup_header *header = backup_reader_header(reader);
-	struct contents contents = {.report = run->report,
+	struct contents contents = {.report = run->tally.report,
 	    .reader = reader,
 	    .filter = filter,
 	    .believe = true,
 	    .on_members = on_members,
-	    .on_content = on_content,
+	    .on_content = tally_content,
 	    .context = run};
 	int code;
 
-	report_event(run->report, RH_EVENT_BEGIN);
-	report_totals(run->report, header->owned + header->managed, header->bytes);
+	report_event(run->tally.report, RH_EVENT_BEGIN);
+	report_totals(run->tally.report, header->owned + header->managed, header->bytes);
 	code = contents_run(&contents, error);
 	contents_free(&contents);
-	if (code == RH_OK && run->summary->failed > 0)
+	if (code == RH_OK && run->tally.summary->failed > 0)
 		return error_set(error, RH_E_NOT_ALL_STORED,
 		    "%llu of %llu licences were not exported",
-		    (unsigned long long)run->summary->failed,
-		    (unsigned long long)run->summary->licenses);
+		    (unsigned long long)run->tally.summary->failed,
+		    (unsigned long long)run->tally.summary->licenses);
 	return code;
 }
 
@@ -153,7 +131,7 @@ int rh_export(rh_store *store, const char *path, const char *target,
 	struct report report;
 	rh_summary counts = {0};
 	struct run run = {
-	    .report = &report, .summary = &counts, .licenses = -1, .target = target};
+	    .tally = {.report = &report, .summary = &counts}, .licenses = -1, .target = target};
 	rh_error own;
 	int code;
 
@@ -162,11 +140,8 @@ int rh_export(rh_store *store, const char *path, const char *target,
 	options = options != NULL ? options : &defaults;
 	report_init(&report, listener, RH_OPERATION_EXPORT);
 	code = argument_text(target, "target directory", error);
-	if (code == RH_OK && options->size != sizeof *options)
-		code = error_set(error, RH_E_ARGUMENT,
-		    "the options were not set up by RH_OPEN_OPTIONS_INIT");
 	if (code == RH_OK)
-		code = filter_parse(&filter, options->filter, error);
+		code = opening_options(options, &filter, error);
 	if (code == RH_OK)
 		code = opening_begin(&opening, store, path, options, error);
 	if (code == RH_OK)

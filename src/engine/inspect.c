@@ -85,9 +85,9 @@ int rh_inspect(rh_store *store, const char *path, const rh_open_options *options
 
 	options = options != NULL ? options : &defaults;
 	report_init(&run.report, NULL, RH_OPERATION_INSPECT);
-	if (inspector == NULL || options->size != sizeof *options)
+	if (inspector == NULL)
 		return error_set(error, RH_E_ARGUMENT, "wrong arguments for rh_inspect");
-	code = filter_parse(&filter, options->filter, error);
+	code = opening_options(options, &filter, error);
 	if (code == RH_OK)
 		code = opening_begin(&opening, store, path, options, error);
 	if (code == RH_OK)

@@ -43,6 +43,14 @@ static int collect_keys(struct opening *opening, struct rh_store *store,
 	return code;
 }
 
+int opening_options(const rh_open_options *options, struct filter *ret, rh_error *error)
+{
+	if (options->size != sizeof *options)
+		return error_set(error, RH_E_ARGUMENT,
+		    "the options were not set up by RH_OPEN_OPTIONS_INIT");
+	return filter_parse(ret, options->filter, error);
+}
+
 int opening_begin(struct opening *opening, struct rh_store *store, const char *path,
     const rh_open_options *options, rh_error *error)
 {

@@ -211,16 +211,6 @@ static int restore_newest(
 	return code;
 }
 
-static int check_arguments(rh_store *store, const rh_open_options *options, rh_error *error)
-{
-	if (options->size != sizeof *options)
-		return error_set(error, RH_E_ARGUMENT,
-		    "the options were not set up by RH_OPEN_OPTIONS_INIT");
-	if (store == NULL && !options->plan)
-		return error_set(error, RH_E_ARGUMENT, "no store was given");
-	return RH_OK;
-}
-
 int rh_restore(rh_store *store, const char *path, const rh_open_options *options,
     const rh_listener *listener, rh_summary *summary, rh_error *error)
 {
@@ -238,9 +228,9 @@ int rh_restore(rh_store *store, const char *path, const rh_open_options *options
 	options = options != NULL ? options : &defaults;
 	run.plan = options->plan != 0;
 	report_init(&report, listener, run.plan ? RH_OPERATION_PLAN : RH_OPERATION_RESTORE);
-	code = check_arguments(store, options, error);
-	if (code == RH_OK)
-		code = filter_parse(&filter, options->filter, error);
+	code = opening_options(options, &filter, error);
+	if (code == RH_OK && store == NULL && !run.plan)
+		code = error_set(error, RH_E_ARGUMENT, "no store was given");
 	if (code == RH_OK)
 		code = opening_begin(&opening, store, path, options, error);
 	if (code == RH_OK)

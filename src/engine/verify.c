@@ -1,53 +1,24 @@
 #include "engine/engine.h"
 
-struct run {
-	struct report *report;
-	rh_summary *summary;
-	rh_error first; /* of the damaged licences */
-};
-
-static int on_content(void *context, struct content *content, rh_error *error)
-{
-	struct run *run = context;
-	struct license_view view;
-
-	(void)error;
-	if (content->code == RH_OK && !content->chosen)
-		return RH_OK;
-	run->summary->licenses++;
-	run->summary->bytes += content->row.bytes;
-	if (content->code == RH_OK) {
-		run->summary->done++;
-		return RH_OK;
-	}
-	run->summary->failed++;
-	if (run->first.code == RH_OK)
-		run->first = *content->why;
-	report_license(run->report, content->code,
-	    license_view(&view, &content->row.facts, content->row.bytes, 0),
-	    content->why->text);
-	return RH_OK;
-}
-
-static int verify_licenses(
-    struct run *run, struct backup_reader *reader, const struct filter *filter, rh_error *error)
+static int verify_licenses(struct tally *tally, struct backup_reader *reader,
+    const struct filter *filter, rh_error *error)
 {
 	const struct backup_header *header = backup_reader_header(reader);
-	struct contents contents = {.report = run->report,
+	struct contents contents = {.report = tally->report,
 	    .reader = reader,
 	    .filter = filter,
-	    .on_content = on_content,
-	    .context = run};
+	    .on_content = tally_content,
+	    .context = tally};
 	int code;
 
-	report_totals(run->report, header->owned + header->managed, header->bytes);
+	report_totals(tally->report, header->owned + header->managed, header->bytes);
 	code = contents_run(&contents, error);
 	contents_free(&contents);
-	if (code == RH_OK && run->first.code != RH_OK)
+	if (code == RH_OK && tally->first.code != RH_OK)
 		return error_set(error, RH_E_BACKUP_CORRUPT,
 		    "%llu of %llu licences are damaged; %s",
-		    (unsigned long long)run->summary->failed,
-		    (unsigned long long)run->summary->licenses, run->first.text);
+		    (unsigned long long)tally->summary->failed,
+		    (unsigned long long)tally->summary->licenses, tally->first.text);
 	return code;
 }
 
@@ -56,7 +27,7 @@ static int verify_licenses(
  * that the newest is not.
  */
 static int verify_newest(
-    struct run *run, struct opening *opening, const struct filter *filter, rh_error *error)
+    struct tally *tally, struct opening *opening, const struct filter *filter, rh_error *error)
 {
 	const struct backup_generation *newest = &opening->generations[0];
 	struct backup_reader *reader = NULL;
@@ -65,18 +36,18 @@ static int verify_newest(
 	if (!newest->whole)
 		return error_set(
 		    error, RH_E_BACKUP_CORRUPT, "%s is damaged or incomplete", newest->file);
-	report_event(run->report, RH_EVENT_BEGIN);
+	report_event(tally->report, RH_EVENT_BEGIN);
 	code =
 	    backup_reader_new(opening->directory, newest->file, &opening->keys, &reader, error);
 	if (opening->own_keys && (code == RH_E_SECRET_WRONG || code == RH_E_SECRET_NEEDED)) {
 		error_clear(error);
-		report_notice(run->report,
+		report_notice(tally->report,
 		    "without its recovery key only the structure of %s could be checked",
 		    newest->file);
 		return RH_OK;
 	}
 	if (code == RH_OK)
-		code = verify_licenses(run, reader, filter, error);
+		code = verify_licenses(tally, reader, filter, error);
 	backup_reader_free(reader);
 	return code;
 }
@@ -89,23 +60,19 @@ int rh_verify(rh_store *store, const char *path, const rh_open_options *options,
 	struct filter filter = {0};
 	struct report report;
 	rh_summary counts = {0};
-	struct run run = {.report = &report, .summary = &counts};
+	struct tally tally = {.report = &report, .summary = &counts};
 	rh_error own;
-	int code = RH_OK;
+	int code;
 
 	error = error != NULL ? error : &own;
 	error_clear(error);
 	options = options != NULL ? options : &defaults;
 	report_init(&report, listener, RH_OPERATION_VERIFY);
-	if (options->size != sizeof *options)
-		code = error_set(error, RH_E_ARGUMENT,
-		    "the options were not set up by RH_OPEN_OPTIONS_INIT");
-	if (code == RH_OK)
-		code = filter_parse(&filter, options->filter, error);
+	code = opening_options(options, &filter, error);
 	if (code == RH_OK)
 		code = opening_begin(&opening, store, path, options, error);
 	if (code == RH_OK)
-		code = verify_newest(&run, &opening, &filter, error);
+		code = verify_newest(&tally, &opening, &filter, error);
 	opening_end(&opening);
 	filter_free(&filter);
 	if (summary != NULL)
