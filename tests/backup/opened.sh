@@ -74,16 +74,33 @@ with tempfile.TemporaryDirectory() as name:
 PYTHON
 
 # recovery.age: ours opened by age, age's opened by us.  age asks for passphrases on a terminal.
-on_terminal() { # PASSPHRASE COMMAND
-	{ sleep 1; echo "$1"; sleep 1; echo "$1"; } |
-		script -qec "$2" /dev/null >terminal 2>&1 || fail "$2: $(cat terminal)"
+on_terminal() { # PASSPHRASE COMMAND ARGUMENT...
+	python3 - "$@" >terminal 2>&1 <<'PYTHON' || fail "$*: $(cat terminal)"
+import os, pty, select, sys
+
+child, terminal = pty.fork()
+if child == 0:
+    os.execvp(sys.argv[2], sys.argv[2:])
+prompt = b""
+while select.select([terminal], [], [], 60)[0]:
+    try:
+        prompt += os.read(terminal, 4096)
+    except OSError:  # the other end is closed
+        break
+    # Only once it asks does it take an answer.
+    if b"passphrase" in prompt and prompt.endswith(b": "):
+        os.write(terminal, sys.argv[1].encode() + b"\n")
+        prompt = b""
+sys.stdout.buffer.write(prompt)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+PYTHON
 }
 "$tool" passphrase stick KEY 'open sesame'
-on_terminal 'open sesame' "age -d -i stick/recovery.age -o plain2.zst $backup"
+on_terminal 'open sesame' age -d -i stick/recovery.age -o plain2.zst "$backup"
 cmp plain.zst plain2.zst || fail "age opens something else with recovery.age"
 recipient=$("$tool" unlock stick 'open sesame')
 rm stick/recovery.age
-on_terminal 'another one' "age -p -o stick/recovery.age KEY"
+on_terminal 'another one' age -p -o stick/recovery.age KEY
 [ "$("$tool" unlock stick 'another one')" = "$recipient" ] || fail "age's passphrase file does not open"
 if "$tool" unlock stick 'open sesame' 2>said; then fail "a wrong passphrase opens"; fi
 grep -q E_SECRET_WRONG said || fail "a wrong passphrase: $(cat said)"
