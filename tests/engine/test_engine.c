@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -135,6 +136,52 @@ static void main_job(void **state)
 	assert_int_equal(summary.already_here, 2970);
 	assert_int_equal(kit_count(new, NULL), 2970);
 	rh_store_close(new);
+	rh_store_close(old);
+}
+
+/* Whether the database of ${directory} is in its write-ahead mode (SQLite file format, 1.3). */
+static bool has_log(const char *directory)
+{
+	char path[200];
+	unsigned char header[20];
+	FILE *file;
+
+	snprintf(path, sizeof path, "%s/licenses.db", directory);
+	file = fopen(path, "rb");
+	assert_non_null(file);
+	assert_int_equal(fread(header, 1, sizeof header, file), sizeof header);
+	fclose(file);
+	return header[18] == 2 && header[19] == 2;
+}
+
+/* An empty store is filled alike, whether somebody else has it open or not. */
+static void filling_an_empty_store(void **state)
+{
+	struct kit *kit = *state;
+	rh_open_options open = RH_OPEN_OPTIONS_INIT;
+	rh_store *old = kit_store(kit->store, RH_STORE_CREATE), *new, *reader;
+	char key[128], second[120];
+	rh_error error;
+
+	kit_add(old, 0, 2000, 0);
+	assert_int_equal(backup(old, kit, 0, 1, NULL, NULL, &error), RH_OK);
+	keep_key(old, key);
+	open.recovery_key = key;
+	new = kit_store(kit->other, RH_STORE_CREATE);
+	assert_int_equal(rh_restore(new, kit->media, &open, NULL, NULL, &error), RH_OK);
+	assert_true(kit_same(old, new));
+	rh_store_close(new);
+	assert_true(has_log(kit->other));
+
+	snprintf(second, sizeof second, "%s/second", kit->root);
+	new = kit_store(second, RH_STORE_CREATE);
+	reader = kit_store(second, RH_STORE_READ_ONLY);
+	assert_int_equal(kit_count(reader, NULL), 0);
+	assert_int_equal(rh_restore(new, kit->media, &open, NULL, NULL, &error), RH_OK);
+	assert_int_equal(kit_count(reader, NULL), 2000);
+	rh_store_close(reader);
+	rh_store_close(new);
+	assert_true(has_log(second));
 	rh_store_close(old);
 }
 
@@ -646,6 +693,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    TEST(main_job),
+	    TEST(filling_an_empty_store),
 	    TEST(own_computer_needs_no_key),
 	    TEST(plan_changes_nothing),
 	    TEST(generations),
