@@ -22,10 +22,12 @@ static void check_text(const char *text, size_t capacity)
 		require((unsigned char)text[i] >= 0x20 && text[i] != 0x7f);
 }
 
-static int check_record(void *context, const struct license *license, rh_error *error)
+static int check_record(void *context, const struct license *license,
+    const struct license_rights *rights, rh_error *error)
 {
 	char component[LICENSE_COMPONENT_SIZE];
 
+	(void)rights;
 	++*(size_t *)context;
 	check_text(license->id, sizeof license->id);
 	check_text(license->key_id, sizeof license->key_id);
@@ -45,7 +47,8 @@ static int check_record(void *context, const struct license *license, rh_error *
 
 void record_read(const uint8_t *data, size_t size, const char *format)
 {
-	struct license_document document = {data, size, "dir/name", format};
+	struct license_document document = {
+	    .data = data, .size = size, .name = "dir/name", .format = format};
 	size_t count = 0, again = 0;
 	rh_error error = {0};
 	int code = license_read(&document, check_record, &count, &error);

@@ -79,13 +79,40 @@ enum rh_code {
 	RH_E_LICENSE_UNKNOWN = 106, /* no such licence in the store */
 	RH_E_RESTRICTED = 107, /* the licence does not allow backup */
 	RH_E_LICENSE_DAMAGED = 108, /* a licence in the backup is not what its manifest says */
+	RH_E_LICENSE_ISSUER = 109, /* signed by an issuer, or a key, that is not trusted here */
+	RH_E_LICENSE_SIGNATURE = 110, /* the issuer's signature does not fit */
+	RH_E_LICENSE_COMPUTER = 111, /* issued to another computer */
+	RH_E_LICENSE_EXPIRED = 112, /* its time is over */
+	RH_E_LICENSE_NOT_YET = 113, /* its time has not begun */
+	RH_E_LICENSE_CRITICAL = 114, /* it demands something that this version does not know */
+	RH_E_LICENSE_CONTENT_KEY = 115, /* its content key does not open */
+	RH_E_RIGHTS_UNKNOWN = 116, /* it does not tell whether it may be backed up */
+
+	/* Rights in use. */
+	RH_E_NO_RIGHT = 120, /* no licence grants the action */
+	RH_E_RIGHT_SPENT = 121, /* its count is used up, or stays on another computer */
+	RH_E_RIGHT_OVER = 122, /* the time after its first use is over */
+	RH_E_CLOCK_SET_BACK = 123, /* the clock was set back, so no time can be told */
+	RH_E_NO_ROOT =
+	    124, /* the root of a chained licence is not here, or does not allow it */
+	RH_E_CHAIN = 125, /* a root that is chained itself */
+	RH_E_NO_SECRET = 126, /* the licence brings no content key, or it does not open */
+
+	/* Issuers and services that the owner trusts. */
+	RH_E_PIN_KEYS = 140, /* not a usable JWK set */
+	RH_E_PIN_UNKNOWN = 141, /* no issuer or service of this name */
+	RH_E_NETWORK = 142, /* an address cannot be fetched */
+	RH_E_SERVICE_KEYS = 143, /* managed, and its service's public key is not here */
+	RH_E_SERVICE_UNAVAILABLE = 144, /* managed, and its service cannot be reached */
 
 	/* Results of one licence that are no failure. */
 	RH_S_ADDED = 200, /* new in the store */
 	RH_S_ALREADY_HERE = 201, /* the same licence is in the store */
 	RH_S_UPDATED = 202, /* a later issue replaced an earlier one */
 	RH_S_STATE_MERGED = 203, /* was here; the more spent state was taken over */
-	RH_S_OLDER = 204 /* was here in a later issue, which was kept */
+	RH_S_OLDER = 204, /* was here in a later issue, which was kept */
+	RH_S_COUNTS_STAY =
+	    205 /* restored; its counts stay with the computer it was issued to */
 };
 
 /*

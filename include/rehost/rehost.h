@@ -50,6 +50,9 @@ RH_API void rh_free(void *memory);
  */
 RH_API void rh_free_secret(char *text);
 
+/* The same for ${size} bytes (content keys). */
+RH_API void rh_free_secret_bytes(void *memory, size_t size);
+
 /* ---- Licences ---------------------------------------------------------- */
 
 /* Who decides about a restore: the licence does (see README, "Classes"). */
@@ -218,6 +221,12 @@ RH_API const char *rh_store_directory(const rh_store *store);
 /* This computer's public identity: 32 hex digits; lives as long as the handle. */
 RH_API const char *rh_store_computer_id(const rh_store *store);
 
+/*
+ * This computer's public key for licences, as a JWK (RFC 7517): what an issuer needs to
+ * issue a licence to this computer.  Lives as long as the handle.
+ */
+RH_API int rh_store_computer_jwk(rh_store *store, const char **ret_jwk, rh_error *error);
+
 /* This computer's own age recipient; lives as long as the handle. */
 RH_API const char *rh_store_computer_recipient(const rh_store *store);
 
@@ -286,6 +295,170 @@ RH_API int rh_get_document(
 
 /* Removes the licence with exactly this id.  RH_E_LICENSE_UNKNOWN. */
 RH_API int rh_remove(rh_store *store, const char *id, rh_error *error);
+
+/* ---- Rights in use ----------------------------------------------------- */
+
+/*
+ * A licence says what may be done with the content of its key id, how often, and
+ * until when.  Several licences may stand for one key id: the one with the
+ * highest priority that allows an action is used first, among equals the one that
+ * was added first.  A licence that hangs on a root (chained) allows only what some
+ * licence of the root's key id allows too; a root may not hang on another one.
+ * Signed licences are proven anew each time they are asked.  Names of actions
+ * are compared without case.
+ */
+
+/* Why an action is denied; the values of IWMDRMLicenseQuery::QueryActionAllowed. */
+enum rh_denied {
+	RH_DENIED_NOT_ENABLED = 0x1, /* never given here */
+	RH_DENIED_NO_LICENSE = 0x2, /* no licence has the key id */
+	RH_DENIED_NO_RIGHT = 0x4, /* no licence grants the action */
+	RH_DENIED_SPENT = 0x8, /* its count is used up, or stays on another computer */
+	RH_DENIED_EXPIRED = 0x10, /* its end, or the time after the first use, is over */
+	RH_DENIED_NOT_STARTED = 0x20, /* its time has not begun */
+	RH_DENIED_CLOCK =
+	    0x400, /* the clock was set back: nothing limited in time is allowed */
+	RH_DENIED_CHAIN = 0x1000 /* the root is missing, denies it, or hangs on another one */
+};
+
+/*
+ * Whether ${action} is allowed for the content of ${key_id}: ${*ret_denied} is 0, or the
+ * sum of the reasons of all its licences.  RH_OK in both cases.
+ */
+RH_API int rh_query_action_allowed(rh_store *store, const char *key_id, const char *action,
+    unsigned *ret_denied, rh_error *error);
+
+/* What kind of limit there is; the values of DRM_LICENSE_STATE_DATA. */
+enum rh_category {
+	RH_CATEGORY_NO_RIGHT = 0,
+	RH_CATEGORY_UNLIMITED = 1,
+	RH_CATEGORY_COUNT = 2,
+	RH_CATEGORY_FROM = 3,
+	RH_CATEGORY_UNTIL = 4,
+	RH_CATEGORY_FROM_UNTIL = 5,
+	RH_CATEGORY_COUNT_FROM = 6,
+	RH_CATEGORY_COUNT_UNTIL = 7,
+	RH_CATEGORY_COUNT_FROM_UNTIL = 8,
+	RH_CATEGORY_AFTER_FIRST_USE = 9 /* not used yet; afterwards it is ..._UNTIL */
+};
+
+enum rh_vague { RH_VAGUE_MORE_LICENSES = 1 /* others may apply too, or unknown conditions */ };
+
+/* The state of the licence that would be used next; as DRM_LICENSE_STATE_DATA. */
+typedef struct rh_license_state {
+	int32_t category; /* enum rh_category */
+	uint32_t vague; /* enum rh_vague */
+	uint32_t count_count; /* of counts: 0 or 1 */
+	uint32_t date_count; /* of dates: 0 to 2, a beginning before an end */
+	uint64_t counts[4]; /* what is left */
+	int64_t dates[4];
+	int64_t period; /* seconds from the first use; 0: none */
+} rh_license_state;
+
+/*
+ * What is left of ${action} for the content of ${key_id}: of the licence that would be
+ * used next; RH_CATEGORY_NO_RIGHT if none allows it.  RH_OK in both cases.
+ */
+RH_API int rh_query_license_state(rh_store *store, const char *key_id, const char *action,
+    rh_license_state *ret, rh_error *error);
+
+/* What rh_license_use spent. */
+typedef struct rh_use {
+	char id[256]; /* of the licence */
+	uint64_t remaining; /* UINT64_MAX: not counted */
+	int64_t ends; /* RH_TIME_NONE: never */
+} rh_use;
+
+/*
+ * Spends one use of ${action}: lowers its count, starts the period after the first use.
+ * ${license} is a licence id, or else a key id.  One durable transaction: after a crash
+ * the use was spent or was not; after a return with RH_OK it was.  ${ret} may be NULL.
+ * RH_E_LICENSE_UNKNOWN, RH_E_NO_RIGHT, RH_E_RIGHT_SPENT, RH_E_RIGHT_OVER,
+ * RH_E_LICENSE_EXPIRED, RH_E_LICENSE_NOT_YET, RH_E_CLOCK_SET_BACK, RH_E_NO_ROOT, RH_E_CHAIN,
+ * RH_E_LICENSE_ISSUER, RH_E_LICENSE_SIGNATURE, RH_E_STORE_...
+ */
+RH_API int rh_license_use(
+    rh_store *store, const char *license, const char *action, rh_use *ret, rh_error *error);
+
+/*
+ * The content key of a licence that allows ${action} at this moment; nothing is spent.
+ * ${license} as for rh_license_use, and the same failures; RH_E_NO_SECRET if it has none.  Give
+ * it back with rh_free_secret_bytes.
+ */
+RH_API int rh_license_secret(rh_store *store, const char *license, const char *action,
+    void **ret, size_t *ret_size, rh_error *error);
+
+/* One action of a licence, at this moment, on this computer. */
+typedef struct rh_action {
+	const char *name;
+	uint64_t granted; /* UINT64_MAX: not counted */
+	uint64_t remaining;
+	int64_t period; /* seconds from the first use; 0: none */
+	int64_t ends; /* RH_TIME_NONE: never, or not begun */
+	uint32_t denied; /* 0, or bits of enum rh_denied */
+} rh_action;
+
+typedef struct rh_rights {
+	const rh_action *actions;
+	size_t action_count;
+	int32_t known; /* 0: the format does not tell; no member below is set then */
+	int32_t vague; /* there are conditions that Rehost does not know */
+	int32_t priority;
+	uint32_t computers; /* how many may hold it; 0: not said */
+	const char *root; /* key id of its root, or "" */
+	const char *computer; /* thumbprint that it was issued to, or "" */
+	int32_t here; /* whether that is this computer, or none is named */
+	int64_t first_use; /* RH_TIME_NONE: not used yet */
+} rh_rights;
+
+typedef int (*rh_rights_function)(
+    void *context, const rh_license *license, const rh_rights *rights);
+
+/* All that a licence lets this computer do; ${id} as for rh_get, with its failures. */
+RH_API int rh_license_rights(rh_store *store, const char *id, rh_rights_function function,
+    void *context, rh_error *error);
+
+/* ---- Issuers and services that are trusted ----------------------------- */
+
+/*
+ * Signed licences are taken of issuers whose public keys the owner has pinned; a managed
+ * secret is backed up only for a License Management Service whose public key is
+ * pinned.  Both come as a JWK set (RFC 7517).
+ */
+enum rh_pin_kind { RH_PIN_ISSUER = 0, RH_PIN_SERVICE = 1 };
+
+typedef struct rh_pin_key {
+	const char *id; /* "kid" */
+	const char *thumbprint; /* RFC 7638, SHA-256: to compare with what the issuer says */
+} rh_pin_key;
+
+typedef struct rh_pin {
+	int32_t kind; /* enum rh_pin_kind */
+	const char *name; /* an issuer as licences name it, the address of a service */
+	const char *source; /* the file or address that the keys came from */
+	int64_t added;
+	const rh_pin_key *keys;
+	size_t key_count;
+} rh_pin;
+
+typedef int (*rh_pin_function)(void *context, const rh_pin *pin);
+
+/*
+ * Pins the keys in ${source}, a file or an https address, for ${name}; NULL stands for what the
+ * set says of itself in its member "issuer" or "service".  Keys that were pinned for
+ * this name before are replaced (RH_S_UPDATED, or RH_S_ALREADY_HERE if they are the same).
+ * ${function}, if not NULL, is called with what is pinned now.
+ * RH_E_PIN_KEYS, RH_E_NETWORK, RH_E_OPEN, RH_E_READ, RH_E_STORE_...
+ */
+RH_API int rh_pin_add(rh_store *store, int kind, const char *source, const char *name,
+    rh_pin_function function, void *context, rh_error *error);
+
+/* Every pin of the kind, in the order of names. */
+RH_API int rh_pin_list(
+    rh_store *store, int kind, rh_pin_function function, void *context, rh_error *error);
+
+/* RH_E_PIN_UNKNOWN. */
+RH_API int rh_pin_remove(rh_store *store, int kind, const char *name, rh_error *error);
 
 /* ---- Backup and restore ------------------------------------------------ */
 

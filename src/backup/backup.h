@@ -77,8 +77,44 @@ struct backup_header {
 	uint64_t managed;
 	uint64_t restricted;
 	uint64_t bytes;
+	/*
+	 * For each service the key that managed secrets of this backup are derived from, sealed
+	 * for the service: see FORMAT.md, "Managed secrets".  Owned.
+	 */
+	struct backup_service {
+		char *service; /* address */
+		char *key; /* compact JWE */
+	} * services;
+	size_t service_count;
+	char *issuers; /* what issuers.json holds, JSON text; NULL: none.  Owned. */
+	/*
+	 * Proof: HMAC-SHA-256 over rehost.json and issuers.json, under a key that only holders
+	 * of the recovery key can make (backup_proof_key).  Who is merely a recipient cannot
+	 * have written a backup that carries it.  Set by the reader; the writer makes it.
+	 */
+	bool has_proof;
+	uint8_t proof[DIGEST_SIZE];
+	uint8_t proven[DIGEST_SIZE]; /* set by the reader: digest of what the proof is over */
 };
+/* Secret: 32 bytes from the secret half of a recovery key. */
+int backup_proof_key(
+    const struct age_identity *recovery, uint8_t ret[KEY_SIZE], rh_error *error);
+/* Whether the header that was read carries the proof of this key. */
+bool backup_header_proven(const struct backup_header *header, const uint8_t key[KEY_SIZE]);
 void backup_header_free(struct backup_header *header);
+
+/* ---- Managed secrets: managed.c ---- */
+
+/*
+ * Seals a managed secret for the service: under a key derived (HKDF-SHA-256) from the backup's
+ * ${batch_key} for that service and the licence's id.  Appends to ${ret}.
+ */
+int backup_managed_seal(const uint8_t batch_key[KEY_SIZE], const char *service, const char *id,
+    const void *secret, size_t size, struct buffer *ret, rh_error *error);
+
+/* What the service does: RH_E_LICENSE_DAMAGED if it does not open. */
+int backup_managed_open(const uint8_t batch_key[KEY_SIZE], const char *service, const char *id,
+    const void *sealed, size_t size, struct buffer *ret, rh_error *error);
 
 /* ---- Frames: made and read on any thread ---- */
 
@@ -100,6 +136,7 @@ struct frame_license {
 	const uint8_t *digest;
 	const void *secret;
 	size_t secret_size;
+	bool sealed; /* ${secret} is a managed one, sealed by backup_managed_seal */
 	const void *state; /* JSON */
 	size_t state_size;
 	const void
@@ -154,11 +191,13 @@ struct backup_writer;
  * Starts a generation under a temporary name, with ${header} as first member,
  * signed by ${signing_key} (P-256 scalar).  Fills ${header->id}, ${header->created}
  * (later than every generation there), ${header->format_version}, and ${header->generator}
- * if it is empty; ${header->computer_key} is not read.  ${directory} outlives the writer.
+ * if it is empty; ${header->computer_key} is not read.  ${proof_key} NULL: without proof.
+ * ${directory} outlives the writer.
  */
 int backup_writer_new(struct backup_directory *directory, struct backup_header *header,
-    const uint8_t *signing_key, const struct age_recipient *recipients, size_t count,
-    struct backup_writer **ret, rh_error *error);
+    const uint8_t *signing_key, const uint8_t *proof_key,
+    const struct age_recipient *recipients, size_t count, struct backup_writer **ret,
+    rh_error *error);
 int backup_writer_append(
     struct backup_writer *writer, const struct buffer *frame, rh_error *error);
 

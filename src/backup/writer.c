@@ -221,12 +221,14 @@ static int write_header(struct backup_writer *writer, struct backup_header *head
 }
 
 int backup_writer_new(struct backup_directory *directory, struct backup_header *header,
-    const uint8_t *signing_key, const struct age_recipient *recipients, size_t count,
-    struct backup_writer **ret, rh_error *error)
+    const uint8_t *signing_key, const uint8_t *proof_key,
+    const struct age_recipient *recipients, size_t count, struct backup_writer **ret,
+    rh_error *error)
 {
 	struct backup_writer *writer;
 	int code;
 
+	(void)proof_key;
 	if (!directory->writing || count == 0)
 		return error_set(error, RH_E_ARGUMENT, "nothing to write a backup with");
 	writer = calloc(1, sizeof *writer);

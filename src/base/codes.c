@@ -20,7 +20,9 @@
 #define NS_E_DRM_LICENSE_STORE_ERROR_ 0xc00d2712u
 #define NS_E_DRM_LICENSE_STORE_SAVE_ERROR_ 0xc00d2714u
 #define NS_E_DRM_SECURE_STORE_UNLOCK_ERROR_ 0xc00d2715u
+#define NS_E_DRM_UNABLE_TO_OPEN_LICENSE_ 0xc00d2717u
 #define NS_E_DRM_INVALID_LICENSE_ 0xc00d2718u
+#define NS_E_DRM_INVALID_MACHINE_ 0xc00d2719u
 #define NS_E_DRM_UNABLE_TO_INITIALIZE_ 0xc00d271du
 #define NS_E_DRM_NO_RIGHTS_ 0xc00d2720u
 #define NS_E_DRM_LICENSE_INVALID_XML_ 0xc00d2725u
@@ -28,18 +30,29 @@
 #define NS_E_DRM_BACKUP_EXISTS_ 0xc00d2742u
 #define NS_E_DRM_BACKUP_CORRUPT_ 0xc00d2743u
 #define NS_E_DRM_BACKUPRESTORE_BUSY_ 0xc00d2744u
+#define NS_E_DRM_LICENSE_UNUSABLE_ 0xc00d2748u
 #define NS_E_DRM_INVALID_PROPERTY_ 0xc00d2749u
 #define NS_E_DRM_SECURE_STORE_NOT_FOUND_ 0xc00d274au
+#define NS_E_DRM_ERROR_BAD_NET_RESP_ 0xc00d275eu
 #define NS_E_DRM_STORE_NOTALLSTORED_ 0xc00d275fu
+#define NS_E_DRM_INVALID_DATA_ 0xc00d2761u
 #define NS_E_DRM_NOT_CONFIGURED_ 0xc00d2764u
 #define NS_E_DRM_OPERATION_CANCELED_ 0xc00d2768u
 #define NS_E_DRM_UNABLE_TO_LOAD_HARDWARE_ID_ 0xc00d2781u
 #define NS_E_DRM_UNABLE_TO_OPEN_DATA_STORE_ 0xc00d2782u
 #define NS_E_DRM_DATASTORE_CORRUPT_ 0xc00d2783u
 #define NS_E_DRM_HARDWAREID_MISMATCH_ 0xc00d278fu
+#define NS_E_DRM_CHECKPOINT_MISMATCH_ 0xc00d2796u
+#define NS_E_DRM_LICENSE_EXPIRED_ 0xc00d27d8u
+#define NS_E_DRM_LICENSE_NOTENABLED_ 0xc00d27d9u
+#define NS_E_DRM_SIGNATURE_FAILURE_ 0xc00d283fu
+#define NS_E_DRM_LICENSE_SERVER_INFO_MISSING_ 0xc00d2840u
 #define NS_E_DRM_BUSY_ 0xc00d2841u
+#define NS_E_DRM_RESTORE_SERVICE_UNAVAILABLE_ 0xc00d2846u
 #define NS_E_DRM_CLIENT_CODE_EXPIRED_ 0xc00d2847u
+#define NS_E_DRM_NO_UPLINK_LICENSE_ 0xc00d2848u
 #define NS_E_DRM_INVALID_KID_ 0xc00d2849u
+#define NS_E_DRM_CHAIN_TOO_LONG_ 0xc00d284cu
 #define NS_E_DRM_LICENSE_UNAVAILABLE_ 0xc00d28a2u
 
 enum exit_status {
@@ -50,6 +63,7 @@ enum exit_status {
 	EXIT_SECRET = 4,
 	EXIT_DAMAGED = 5,
 	EXIT_CANCELED = 7,
+	EXIT_SERVICE = 8,
 	EXIT_OTHER_COMPUTER = 9,
 	EXIT_EXISTS = 10
 };
@@ -169,6 +183,66 @@ static const struct code_row {
 	"ask its issuer how to get it on a new computer"),
     ROW(E_LICENSE_DAMAGED, NS_E_DRM_BACKUP_CORRUPT_, EXIT_DAMAGED,
 	"a licence in the backup is damaged", "try another copy of the backup"),
+    ROW(E_LICENSE_ISSUER, NS_E_DRM_INVALID_LICENSE_, EXIT_NOT_ALL,
+	"the licence is of an issuer that is not trusted here",
+	"if you trust its issuer, add the issuer's keys first: rehost issuer add"),
+    ROW(E_LICENSE_SIGNATURE, NS_E_DRM_SIGNATURE_FAILURE_, EXIT_NOT_ALL,
+	"the signature of the licence is wrong: it was edited or damaged",
+	"get the licence anew from its issuer"),
+    ROW(E_LICENSE_COMPUTER, NS_E_DRM_INVALID_MACHINE_, EXIT_NOT_ALL,
+	"the licence was issued to another computer",
+	"restore it from a backup of that computer, or give the issuer this computer's key "
+	"(rehost computer show --public)"),
+    ROW(E_LICENSE_EXPIRED, NS_E_DRM_LICENSE_EXPIRED_, EXIT_NOT_ALL, "the licence has expired",
+	"ask its issuer for a new one; if the date of this computer is wrong, correct it"),
+    ROW(E_LICENSE_NOT_YET, NS_E_DRM_LICENSE_NOTENABLED_, EXIT_NOT_ALL,
+	"the licence is not valid yet",
+	"wait until its time begins; if the date of this computer is wrong, correct it"),
+    ROW(E_LICENSE_CRITICAL, NS_E_DRM_LICENSE_UNUSABLE_, EXIT_NOT_ALL,
+	"the licence demands something that this version does not know",
+	"install a later version of Rehost"),
+    ROW(E_LICENSE_CONTENT_KEY, NS_E_DRM_UNABLE_TO_OPEN_LICENSE_, EXIT_NOT_ALL,
+	"the content key of the licence does not open",
+	"get the licence anew from its issuer, for this computer"),
+    ROW(E_RIGHTS_UNKNOWN, NS_E_DRM_NO_RIGHTS_, EXIT_NOT_ALL,
+	"the licence does not tell whether it may be backed up",
+	"ask its issuer how to get it on a new computer"),
+
+    ROW(E_NO_RIGHT, NS_E_DRM_NO_RIGHTS_, EXIT_NOT_ALL, "no licence grants this action",
+	"ask the issuer for a licence that grants it"),
+    ROW(E_RIGHT_SPENT, NS_E_DRM_NO_RIGHTS_, EXIT_NOT_ALL,
+	"nothing is left of the count of this action",
+	"ask the issuer for a new licence; counts stay with the computer that they were issued "
+	"to"),
+    ROW(E_RIGHT_OVER, NS_E_DRM_LICENSE_EXPIRED_, EXIT_NOT_ALL,
+	"the time that the licence grants after its first use is over",
+	"ask the issuer for a new licence"),
+    ROW(E_CLOCK_SET_BACK, NS_E_DRM_CHECKPOINT_MISMATCH_, EXIT_NOT_ALL,
+	"the clock of this computer was set back",
+	"set the clock right; rights without a time limit go on meanwhile"),
+    ROW(E_NO_ROOT, NS_E_DRM_NO_UPLINK_LICENSE_, EXIT_NOT_ALL,
+	"the root licence that this one hangs on is not here, or does not allow it",
+	"get the root licence from the issuer too"),
+    ROW(E_CHAIN, NS_E_DRM_CHAIN_TOO_LONG_, EXIT_NOT_ALL,
+	"the root licence hangs on another one", "get the licence anew from its issuer"),
+    ROW(E_NO_SECRET, NS_E_DRM_UNABLE_TO_OPEN_LICENSE_, EXIT_NOT_ALL,
+	"the licence has no content key that opens here",
+	"get the licence anew from its issuer"),
+
+    ROW(E_PIN_KEYS, NS_E_DRM_INVALID_DATA_, EXIT_ENVIRONMENT,
+	"this is no set of public keys that can be used",
+	"get the JWK set with the public P-256 keys from the issuer or the service"),
+    ROW(E_PIN_UNKNOWN, E_INVALIDARG_, EXIT_ENVIRONMENT, "nobody of this name is trusted here",
+	"rehost issuer list and rehost service list show the names"),
+    ROW(E_NETWORK, NS_E_DRM_ERROR_BAD_NET_RESP_, EXIT_ENVIRONMENT,
+	"the address cannot be fetched",
+	"check the address and the connection, or name a file that holds the keys"),
+    ROW(E_SERVICE_KEYS, NS_E_DRM_LICENSE_SERVER_INFO_MISSING_, EXIT_NOT_ALL,
+	"the licence is managed by a service whose public key is not here",
+	"add the service's keys, then back up again: rehost service add"),
+    ROW(E_SERVICE_UNAVAILABLE, NS_E_DRM_RESTORE_SERVICE_UNAVAILABLE_, EXIT_SERVICE,
+	"the licence is managed by a service that cannot be reached",
+	"keep the backup, and restore again when the service can be reached"),
 
     ROW(S_ADDED, S_OK_, EXIT_DONE, "added", ""),
     ROW(S_ALREADY_HERE, S_FALSE_, EXIT_DONE, "already here", ""),
@@ -176,6 +250,9 @@ static const struct code_row {
     ROW(S_STATE_MERGED, S_OK_, EXIT_DONE, "already here; the more spent state was taken over",
 	""),
     ROW(S_OLDER, S_FALSE_, EXIT_DONE, "already here in a later issue", ""),
+    ROW(S_COUNTS_STAY, S_OK_, EXIT_DONE,
+	"restored; its counts stay with the computer that it was issued to",
+	"ask the issuer for a licence for this computer if you need them"),
 #undef ROW
 };
 

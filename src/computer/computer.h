@@ -3,6 +3,7 @@
 
 #include "crypto/age.h"
 #include "crypto/crypto.h"
+#include "crypto/jose.h"
 
 /*
  * Who this computer is.  The computer key is 32 random bytes in
@@ -35,6 +36,14 @@ const uint8_t *computer_sealing_key(const struct computer *computer);
 
 /* Secret, belongs to the computer: opens backups that were made here. */
 const struct age_identity *computer_age_identity(const struct computer *computer);
+
+/*
+ * Secret, belongs to the computer: the P-256 key that licences are issued to.  Its
+ * thumbprint is the computer's name in them.  Made when it is first asked for (not by two
+ * threads at once); then several threads may use it.
+ */
+int computer_license_key(
+    struct computer *computer, const struct jose_key **ret, rh_error *error);
 
 /* Secret, belongs to the computer: P-256 scalar that signs rehost.json. */
 const uint8_t *computer_signing_key(const struct computer *computer);

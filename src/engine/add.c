@@ -200,7 +200,8 @@ static void origin(struct license_state *state, const struct reading *reading)
 	text_copy(state->name, sizeof state->name, name, strlen(name));
 }
 
-static int take_license(void *context, const struct license *license, rh_error *error)
+static int take_license(void *context, const struct license *license,
+    const struct license_rights *rights, rh_error *error)
 {
 	struct reading *reading = context;
 	struct batch *batch = reading->batch;
@@ -208,6 +209,7 @@ static int take_license(void *context, const struct license *license, rh_error *
 	struct license_state state;
 	int code;
 
+	(void)rights;
 	if (row == NULL)
 		return error_memory(error);
 	row->facts = *license;
@@ -245,7 +247,7 @@ static int read_entry(
 		return RH_OK;
 	batch->row_count = rows;
 	entry->rows = 0;
-	if (code < RH_E_LICENSE_FORMAT || code > RH_E_LICENSE_DAMAGED) {
+	if (!license_code(code)) {
 		if (error != NULL)
 			*error = why;
 		return code;

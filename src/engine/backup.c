@@ -286,8 +286,8 @@ static int write_archive(struct run *run, struct backup_directory *directory,
 		run->header.restricted = totals.restricted + totals.managed;
 		run->header.bytes = totals.bytes;
 		code = backup_writer_new(directory, &run->header,
-		    computer_signing_key(run->store->computer), recipients, count, &run->writer,
-		    error);
+		    computer_signing_key(run->store->computer), NULL, recipients, count,
+		    &run->writer, error);
 	}
 	if (code == RH_OK)
 		code = store_cursor_new(store, false, &run->cursor, error);

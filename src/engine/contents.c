@@ -101,21 +101,17 @@ static int produce(void *context, void *pointer, bool *ret_end, rh_error *error)
 /* ---- One licence ---- */
 
 /* Takes the record that the member's name stands for. */
-static int take_record(void *context, const struct license *license, rh_error *error)
+static int take_record(void *context, const struct license *license,
+    const struct license_rights *rights, rh_error *error)
 {
 	struct content *content = context;
 	char component[LICENSE_COMPONENT_SIZE];
 	int code = license_path_component(component, license->id, error);
 
+	(void)rights;
 	if (code == RH_OK && strcmp(component, content->component) == 0)
 		content->row.facts = *license;
 	return code;
-}
-
-/* Failures of one licence; everything else stops the whole operation. */
-static bool of_one_license(int code)
-{
-	return code >= RH_E_LICENSE_FORMAT && code <= RH_E_LICENSE_DAMAGED;
 }
 
 /* The facts as the backup tells them; false if it does not. */
@@ -194,7 +190,7 @@ static int read_facts(const struct contents *run, struct content *content,
 /* Keeps the reason and goes on, if it concerns this licence alone. */
 static int set_aside(struct content *content, int code, const rh_error *why, rh_error *error)
 {
-	if (!of_one_license(code))
+	if (!license_code(code))
 		return code;
 	content->why = malloc(sizeof *content->why);
 	if (content->why == NULL)

@@ -13,6 +13,7 @@ struct rh_store {
 	struct computer *computer;
 	struct store *store;
 	char recipient[AGE_TEXT_SIZE]; /* of the computer */
+	char language[36]; /* of the user, BCP 47; "" is none */
 };
 
 /* RH_E_ARGUMENT naming ${what} if ${value} is NULL or "". */
@@ -40,6 +41,60 @@ bool filter_passes(const struct filter *filter, const rh_license *license);
 /* Fills ${ret}; ${*ret_secret} tells whether the secret half is there.  Wipe it. */
 int recovery_load(struct rh_store *store, struct age_identity *ret, bool *ret_known,
     bool *ret_secret, rh_error *error);
+
+/* The key that proves backups of this store; ${*ret_known} false if there is none.  Wipe it. */
+int recovery_proof(
+    struct rh_store *store, uint8_t ret[KEY_SIZE], bool *ret_known, rh_error *error);
+
+/* ---- pins.c ---- */
+
+/* Pins as they are kept: one sealed value of the store a kind. */
+struct pins {
+	size_t count;
+	struct pin {
+		char *name;
+		char *source;
+		int64_t added;
+		char *text; /* the set, compact JSON */
+		struct jose_set keys;
+	} * list;
+};
+int pins_load(struct rh_store *store, enum rh_pin_kind kind, struct pins *ret, rh_error *error);
+void pins_free(struct pins *pins);
+/* NULL if nobody of this name is pinned. */
+const struct pin *pins_find(const struct pins *pins, const char *name);
+
+/* Every issuer as JSON text for a backup (NULL if there is none), freed with free(). */
+int pins_export(const struct pins *pins, char **ret, rh_error *error);
+
+/*
+ * Pins issuers of a proven backup that are not pinned here, with a notice for each; within
+ * the caller's write transaction.  RH_E_BACKUP_CORRUPT if it is no such text.
+ */
+int pins_import(
+    struct rh_store *store, const char *text, struct report *report, rh_error *error);
+
+/* ---- trust.c: who is trusted, for reading signed licences ---- */
+
+struct trust {
+	struct license_trust trust;
+	struct pins pins;
+	struct license_issuer *issuers;
+};
+/* ${text} NULL, or further issuers as pins_export made them. */
+int trust_load(
+    struct rh_store *store, bool moved, const char *text, struct trust *ret, rh_error *error);
+void trust_free(struct trust *trust);
+
+/* ---- moment.c: the time that rights go by ---- */
+
+/*
+ * The present moment for rights: the clock, or, where it was set back, the time that must
+ * have been reached by now.
+ */
+int moment_now(struct rh_store *store, struct license_moment *ret, rh_error *error);
+/* Notes it in the store, so that it is not earlier again; within a write transaction. */
+int moment_note(struct rh_store *store, const struct license_moment *moment, rh_error *error);
 
 /* ---- opening.c: the newest backup that can be read ---- */
 

@@ -3,7 +3,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
-#include "license/jsontext.h"
+#include "crypto/jsontext.h"
 #include "license/reader.h"
 
 /*
@@ -303,7 +303,7 @@ static int lcp_read(
 		return code;
 	/* A plain file that is meant to travel, guarded by its user's passphrase. */
 	lcp.license.backup = LICENSE_YES;
-	return sink(context, &lcp.license, error);
+	return sink(context, &lcp.license, NULL, error);
 }
 
 static bool lcp_detect(const struct license_document *document)

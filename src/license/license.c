@@ -30,6 +30,16 @@ const char *license_format_name(const char *name)
 	return reader != NULL ? reader->name : NULL;
 }
 
+bool license_format_signed(const char *name)
+{
+	return strcmp(name, "signed") == 0;
+}
+
+bool license_code(int code)
+{
+	return code >= RH_E_LICENSE_FORMAT && code <= RH_E_RIGHTS_UNKNOWN;
+}
+
 static const struct license_reader *reader_by_content(const struct license_document *document)
 {
 	for (size_t i = 0; license_readers[i] != NULL; i++)

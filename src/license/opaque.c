@@ -17,7 +17,7 @@ static int opaque_read(
 		return code;
 	text_copy(license.title, sizeof license.title, name, strlen(name));
 	license.backup = LICENSE_YES;
-	return sink(context, &license, error);
+	return sink(context, &license, NULL, error);
 }
 
 const struct license_reader opaque_reader = {

@@ -3,7 +3,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
-#include "license/jsontext.h"
+#include "crypto/jsontext.h"
 #include "license/reader.h"
 
 #define STATE_MAX (64 * 1024)

@@ -494,7 +494,7 @@ static int wmdrm_read(
 		    document, error, RH_E_LICENSE_INVALID, "the envelope holds no LICENSE");
 	/* Nothing is given away of a document that does not read to its end. */
 	for (size_t i = 0; code == RH_OK && i < list.count; i++)
-		code = sink(context, &list.items[i], error);
+		code = sink(context, &list.items[i], NULL, error);
 	free(list.items);
 	free(parser);
 	return code;

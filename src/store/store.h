@@ -135,6 +135,30 @@ int store_get(struct store *store, const char *id, struct store_row *row, rh_err
  */
 int store_find(struct store *store, const char *prefix, char *id, size_t size, rh_error *error);
 
+/*
+ * Calls ${on_row} for every row with exactly this ${key_id}, whole and facts checked, in order
+ * of adding, within one moment.  ${on_row} may not write; a code other than RH_OK stops.
+ */
+int store_by_key(struct store *store, const char *key_id,
+    int (*on_row)(void *context, const struct store_row *row, rh_error *error), void *context,
+    rh_error *error);
+
+/*
+ * How many licences of each service there are ("": of none), as far as they may be backed
+ * up: unexpired ones and, of the signed format, those whose time was over at ${now}.
+ * Facts are not checked.  "" without expired ones is not told: it is what is left of the
+ * totals.
+ */
+struct store_census {
+	char service[512];
+	bool expired;
+	uint64_t licenses;
+	uint64_t bytes;
+};
+int store_census(struct store *store, int64_t now,
+    int (*on_group)(void *context, const struct store_census *group, rh_error *error),
+    void *context, rh_error *error);
+
 /* ---- Writing ---- */
 
 /*
@@ -160,6 +184,7 @@ struct store_here {
 	int64_t number;
 	int64_t issued;
 	bool has_state;
+	bool spent; /* with RH_S_ADDED: there is a state from before it was removed */
 };
 int store_insert(
     struct store *store, struct store_row *row, struct store_here *ret_here, rh_error *error);
@@ -168,8 +193,15 @@ int store_insert(
  */
 int store_replace(struct store *store, int64_t number, struct store_row *row, rh_error *error);
 
-/* RH_E_LICENSE_UNKNOWN.  A damaged row can be removed, too. */
+/*
+ * RH_E_LICENSE_UNKNOWN.  A damaged row can be removed, too.  A state that has spent anything is
+ * kept, so that the licence does not come back unspent.
+ */
 int store_remove(struct store *store, const char *id, rh_error *error);
+
+/* What store_remove kept of ${id}; taken out with ${take}.  Empty if there is nothing. */
+int store_spent(
+    struct store *store, const char *id, bool take, struct license_state *ret, rh_error *error);
 
 /*
  * Gives the store a compression dictionary made of ${samples}, if it has none

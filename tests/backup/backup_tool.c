@@ -163,7 +163,7 @@ static void write_backup(
 	must(backup_directory_open(path, true, &directory, &error));
 	must(es256_key_generate(signing_key, &error));
 	must(backup_writer_new(
-	    directory, &header, signing_key, &identity.recipient, 1, &writer, &error));
+	    directory, &header, signing_key, NULL, &identity.recipient, 1, &writer, &error));
 	append_licenses(writer, header.created, originals, count);
 	must(backup_writer_finish(writer, NULL, NULL, &error));
 	must(backup_writer_commit(writer, &error));

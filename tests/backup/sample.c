@@ -198,8 +198,8 @@ int sample_writer(struct backup_directory *directory, uint64_t owned,
 	struct backup_header header = {
 	    .computer_id = "00112233445566778899aabbccddeeff", .owned = owned};
 
-	return backup_writer_new(
-	    directory, &header, signing_key, &sample_identity()->recipient, 1, ret, error);
+	return backup_writer_new(directory, &header, signing_key, NULL,
+	    &sample_identity()->recipient, 1, ret, error);
 }
 
 void sample_backup(

@@ -51,7 +51,8 @@ static void write_backup(struct kit *kit, rh_store *store, const char *facts)
 	snprintf(
 	    header.computer_id, sizeof header.computer_id, "%s", rh_store_computer_id(store));
 	assert_int_equal(
-	    backup_writer_new(directory, &header, key, &recipient, 1, &writer, &error), RH_OK);
+	    backup_writer_new(directory, &header, key, NULL, &recipient, 1, &writer, &error),
+	    RH_OK);
 	assert_int_equal(frame_builder_new(&builder, NULL), RH_OK);
 	assert_int_equal(frame_begin(builder, 0, header.created, NULL), RH_OK);
 	assert_int_equal(frame_add(builder, &license, &error), RH_OK);

@@ -133,8 +133,10 @@ static void test_opaque(void **state)
 	assert_int_equal(records.code, RH_OK);
 }
 
-static int refuse(void *context, const struct license *license, rh_error *error)
+static int refuse(void *context, const struct license *license,
+    const struct license_rights *rights, rh_error *error)
 {
+	(void)rights;
 	(void)license;
 	++*(int *)context;
 	if (error != NULL)

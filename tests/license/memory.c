@@ -53,8 +53,10 @@ static char *wrap_strdup(const char *text)
 	return copy != NULL ? strcpy(copy, text) : NULL;
 }
 
-static int collect(void *context, const struct license *license, rh_error *error)
+static int collect(void *context, const struct license *license,
+    const struct license_rights *rights, rh_error *error)
 {
+	(void)rights;
 	(void)error;
 	*(struct license *)context = *license;
 	return RH_OK;

@@ -38,10 +38,12 @@ static void check_record(const struct license *license)
 	assert_non_null(license->format);
 }
 
-static int collect(void *context, const struct license *license, rh_error *error)
+static int collect(void *context, const struct license *license,
+    const struct license_rights *rights, rh_error *error)
 {
 	struct records *records = context;
 
+	(void)rights;
 	(void)error;
 	check_record(license);
 	assert_true(records->count < LICENSE_PER_DOCUMENT_MAX);

@@ -38,8 +38,10 @@ static const struct sample {
     {"{\"id\":1}", RH_E_LICENSE_FORMAT, "member encryption is missing"},
 };
 
-static int collect(void *context, const struct license *license, rh_error *error)
+static int collect(void *context, const struct license *license,
+    const struct license_rights *rights, rh_error *error)
 {
+	(void)rights;
 	(void)error;
 	*(struct license *)context = *license;
 	return RH_OK;

@@ -1,16 +1,17 @@
-#ifndef LICENSE_JSONTEXT_H
-#define LICENSE_JSONTEXT_H
+#ifndef CRYPTO_JSONTEXT_H
+#define CRYPTO_JSONTEXT_H
 
 #include <jansson.h>
 
 #include "base/error.h"
 
-/* JSON text from outside, over jansson.  Private to this room. */
+/* JSON text from outside, over jansson. */
 
 /*
  * Reads ${size} bytes of JSON (RFC 8259; a byte order mark is skipped, no name twice in an
  * object). On failure ${why} says what and where, without quoting the text, and the code is
- * RH_E_LICENSE_INVALID or RH_E_MEMORY.  The value is freed with json_decref().
+ * RH_E_LICENSE_INVALID (the caller makes its own of it) or RH_E_MEMORY.  The value is freed
+ * with json_decref().
  */
 int jsontext_read(const void *bytes, size_t size, json_t **ret, rh_error *why);
 

@@ -1,7 +1,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "license/jsontext.h"
+#include "crypto/jsontext.h"
 
 /* jansson's own sentences quote the text near the fault; ours never do. */
 static const char *words(enum json_error_code code)
