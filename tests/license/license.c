@@ -69,7 +69,8 @@ static void test_detection(void **state)
 static void test_names_in_messages(void **state)
 {
 	char name[1024];
-	const struct license_document document = {(const uint8_t *)"?", 1, name, NULL};
+	const struct license_document document = {
+	    .data = (const uint8_t *)"?", .size = 1, .name = name};
 	rh_error error;
 
 	(void)state;
@@ -148,7 +149,7 @@ static void test_sink_stops(void **state)
 {
 	static const char two[] = "<LICENSERESPONSE><LICENSE><DATA/></LICENSE>"
 				  "<LICENSE><DATA/></LICENSE></LICENSERESPONSE>";
-	struct license_document document = {(const uint8_t *)two, strlen(two), NULL, NULL};
+	struct license_document document = {.data = (const uint8_t *)two, .size = strlen(two)};
 	int calls = 0;
 	rh_error error;
 

@@ -55,7 +55,8 @@ void records_read(struct records *records, const void *data, size_t size, const 
     const char *format)
 {
 	uint8_t *copy = malloc(size > 0 ? size : 1);
-	const struct license_document document = {copy, size, name, format};
+	const struct license_document document = {
+	    .data = copy, .size = size, .name = name, .format = format};
 
 	assert_non_null(copy);
 	memcpy(copy, data, size);
