@@ -136,12 +136,12 @@ struct frame_license {
 	const uint8_t *digest;
 	const void *secret;
 	size_t secret_size;
-	bool sealed; /* ${secret} is a managed one, sealed by backup_managed_seal */
 	const void *state; /* JSON */
 	size_t state_size;
 	const void
 	    *facts; /* what the document says, one line of text; for the writer's own use */
 	size_t facts_size;
+	bool sealed; /* ${secret} is a managed one, sealed by backup_managed_seal */
 };
 
 /*

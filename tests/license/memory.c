@@ -65,7 +65,7 @@ static int collect(void *context, const struct license *license,
 static int read_one(const char *text, struct license *license, rh_error *error)
 {
 	const struct license_document document = {
-	    (const uint8_t *)text, strlen(text), "x", NULL};
+	    .data = (const uint8_t *)text, .size = strlen(text), .name = "x"};
 
 	return license_read(&document, collect, license, error);
 }

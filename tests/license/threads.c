@@ -56,8 +56,9 @@ static bool ends_with(const char *text, const char *end)
 
 static bool sample_holds(const struct sample *sample)
 {
-	const struct license_document document = {
-	    (const uint8_t *)sample->document, strlen(sample->document), "x", NULL};
+	const struct license_document document = {.data = (const uint8_t *)sample->document,
+	    .size = strlen(sample->document),
+	    .name = "x"};
 	struct license license;
 	rh_error error;
 	int code = license_read(&document, collect, &license, &error);
