@@ -60,8 +60,8 @@ int random_bytes(void *bytes, size_t size, rh_error *error)
 	return RH_OK;
 }
 
-int hkdf_sha256(uint8_t *out, size_t out_size, const void *key, size_t key_size,
-    const void *salt, size_t salt_size, const char *info, rh_error *error)
+int hkdf_sha256_bytes(uint8_t *out, size_t out_size, const void *key, size_t key_size,
+    const void *salt, size_t salt_size, const void *info, size_t info_size, rh_error *error)
 {
 	EVP_KDF *algorithm = NULL;
 	EVP_KDF_CTX *context = NULL;
@@ -74,8 +74,7 @@ int hkdf_sha256(uint8_t *out, size_t out_size, const void *key, size_t key_size,
 	if (salt_size > 0)
 		*p++ = OSSL_PARAM_construct_octet_string(
 		    OSSL_KDF_PARAM_SALT, (void *)salt, salt_size);
-	*p++ =
-	    OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, (void *)info, strlen(info));
+	*p++ = OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, (void *)info, info_size);
 	*p = OSSL_PARAM_construct_end();
 
 	algorithm = EVP_KDF_fetch(NULL, "HKDF", NULL);
@@ -88,6 +87,13 @@ int hkdf_sha256(uint8_t *out, size_t out_size, const void *key, size_t key_size,
 	EVP_KDF_CTX_free(context);
 	EVP_KDF_free(algorithm);
 	return code;
+}
+
+int hkdf_sha256(uint8_t *out, size_t out_size, const void *key, size_t key_size,
+    const void *salt, size_t salt_size, const char *info, rh_error *error)
+{
+	return hkdf_sha256_bytes(
+	    out, out_size, key, key_size, salt, salt_size, info, strlen(info), error);
 }
 
 int hmac_sha256(uint8_t out[DIGEST_SIZE], const void *key, size_t key_size, const void *bytes,

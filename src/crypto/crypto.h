@@ -16,6 +16,9 @@ int random_bytes(void *bytes, size_t size, rh_error *error);
 /* HKDF-SHA-256 (RFC 5869). */
 int hkdf_sha256(uint8_t *out, size_t out_size, const void *key, size_t key_size,
     const void *salt, size_t salt_size, const char *info, rh_error *error);
+/* The same with any bytes as info. */
+int hkdf_sha256_bytes(uint8_t *out, size_t out_size, const void *key, size_t key_size,
+    const void *salt, size_t salt_size, const void *info, size_t info_size, rh_error *error);
 
 int hmac_sha256(uint8_t out[DIGEST_SIZE], const void *key, size_t key_size, const void *bytes,
     size_t size, rh_error *error);
