@@ -45,7 +45,8 @@ int jose_verify(const struct jose_key *key, const char *signed_text, size_t size
 /*
  * Opens a compact JWE with the private ${key}; ${ret} gets what is inside (buffer_free_secret).
  * RH_E_LICENSE_CONTENT_KEY for anything that does not open: another key, an edited
- * character, another algorithm, an unknown "crit", more than JOSE_SECRET_MAX.
+ * character, another algorithm, "crit" or "zip", nothing inside or more than
+ * JOSE_SECRET_MAX.  RH_E_ARGUMENT for a public key.
  */
 int jose_open(const struct jose_key *key, const char *jwe, size_t size, struct buffer *ret,
     rh_error *error);
