@@ -33,6 +33,8 @@ struct computer {
 	uint8_t sealing[KEY_SIZE];
 	struct age_identity age;
 	uint8_t signing[KEY_SIZE];
+	uint8_t licenses[KEY_SIZE]; /* P-256 scalar */
+	struct jose_key *license_key; /* of it; NULL until it is asked for */
 };
 
 struct machine_id {
@@ -108,8 +110,9 @@ static int derive(uint8_t *out, size_t size, const uint8_t secret[KEY_SIZE],
 	return hkdf_sha256(out, size, secret, KEY_SIZE, id->text, id->size, info, error);
 }
 
-static int derive_signing(uint8_t out[KEY_SIZE], const uint8_t secret[KEY_SIZE],
-    const struct machine_id *id, rh_error *error)
+/* A P-256 scalar for ${what}. */
+static int derive_scalar(uint8_t out[KEY_SIZE], const uint8_t secret[KEY_SIZE],
+    const struct machine_id *id, const char *what, rh_error *error)
 {
 	static const uint8_t zero[KEY_SIZE];
 	char info[64];
@@ -117,14 +120,14 @@ static int derive_signing(uint8_t out[KEY_SIZE], const uint8_t secret[KEY_SIZE],
 
 	/* One in 2^32 candidates is over the order of the group. */
 	for (unsigned i = 0; i < 16; i++) {
-		snprintf(info, sizeof info, "rehost computer 1: signing %u", i);
+		snprintf(info, sizeof info, "rehost computer 1: %s %u", what, i);
 		code = derive(out, KEY_SIZE, secret, id, info, error);
 		if (code != RH_OK)
 			return code;
 		if (memcmp(out, p256_order, KEY_SIZE) < 0 && memcmp(out, zero, KEY_SIZE) != 0)
 			return RH_OK;
 	}
-	return error_set(error, RH_E_INTERNAL, "the computer key gives no signing key");
+	return error_set(error, RH_E_INTERNAL, "the computer key gives no key for %s", what);
 }
 
 static int derive_binding(uint8_t out[DIGEST_SIZE], const uint8_t secret[KEY_SIZE],
@@ -154,7 +157,9 @@ static int derive_all(struct computer *computer, const uint8_t secret[KEY_SIZE],
 	code = derive(
 	    computer->sealing, KEY_SIZE, secret, id, "rehost computer 1: sealing", error);
 	if (code == RH_OK)
-		code = derive_signing(computer->signing, secret, id, error);
+		code = derive_scalar(computer->signing, secret, id, "signing", error);
+	if (code == RH_OK)
+		code = derive_scalar(computer->licenses, secret, id, "licences", error);
 	if (code == RH_OK)
 		code = derive(bytes, KEY_SIZE, secret, id, "rehost computer 1: age", error);
 	if (code == RH_OK)
@@ -329,6 +334,7 @@ void computer_close(struct computer *computer)
 {
 	if (computer == NULL)
 		return;
+	jose_key_free(computer->license_key);
 	bytes_wipe(computer, sizeof *computer);
 	free(computer);
 }
@@ -351,4 +357,16 @@ const struct age_identity *computer_age_identity(const struct computer *computer
 const uint8_t *computer_signing_key(const struct computer *computer)
 {
 	return computer->signing;
+}
+
+int computer_license_key(
+    struct computer *computer, const struct jose_key **ret, rh_error *error)
+{
+	int code = RH_OK;
+
+	if (computer->license_key == NULL)
+		code = jose_key_private(computer->licenses, &computer->license_key, error);
+	if (code == RH_OK)
+		*ret = computer->license_key;
+	return code;
 }

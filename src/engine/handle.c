@@ -1,3 +1,4 @@
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -27,6 +28,37 @@ static int default_directory(char **ret, rh_error *error)
 		return error_set(error, RH_E_ARGUMENT,
 		    "no store was named, and neither REHOST_STORE nor HOME is set");
 	return length >= 0 ? RH_OK : error_memory(error);
+}
+
+/*
+ * The user's language from the locale's name (language[_TERRITORY][.CODESET][@MODIFIER]),
+ * as a tag of BCP 47.  "C" and "POSIX" are none.
+ */
+static void find_language(char *tag, size_t capacity)
+{
+	static const char *const variables[] = {"LC_ALL", "LC_MESSAGES", "LANG"};
+	const char *name = NULL;
+	size_t length;
+
+	for (size_t i = 0; i < sizeof variables / sizeof *variables; i++)
+		if (name == NULL || *name == '\0')
+			name = getenv(variables[i]);
+	*tag = '\0';
+	if (name == NULL)
+		return;
+	length = strcspn(name, ".@");
+	if (length >= capacity || (length == 1 && *name == 'C') ||
+	    (length == 5 && memcmp(name, "POSIX", 5) == 0))
+		return;
+	for (size_t i = 0; i < length; i++) {
+		if (!isalnum((unsigned char)name[i]) && name[i] != '_' && name[i] != '-')
+			return;
+	}
+	memcpy(tag, name, length);
+	tag[length] = '\0';
+	for (char *p = tag; *p != '\0'; p++)
+		if (*p == '_')
+			*p = '-';
 }
 
 static int open_directory(struct rh_store *store, bool create, rh_error *error)
@@ -105,6 +137,7 @@ int rh_store_open(const char *directory, unsigned flags, rh_store **ret_store, r
 		rh_store_close(store);
 		return code;
 	}
+	find_language(store->language, sizeof store->language);
 	age_recipient_format(
 	    store->recipient, &computer_age_identity(store->computer)->recipient);
 	*ret_store = store;
@@ -136,4 +169,18 @@ const char *rh_store_computer_id(const rh_store *store)
 const char *rh_store_computer_recipient(const rh_store *store)
 {
 	return store->recipient;
+}
+
+int rh_store_computer_jwk(rh_store *store, const char **ret_jwk, rh_error *error)
+{
+	const struct jose_key *key = NULL;
+	int code;
+
+	if (store == NULL || ret_jwk == NULL)
+		return error_set(
+		    error, RH_E_ARGUMENT, "wrong arguments for rh_store_computer_jwk");
+	code = computer_license_key(store->computer, &key, error);
+	if (code == RH_OK)
+		*ret_jwk = jose_key_jwk(key);
+	return code;
 }

@@ -20,6 +20,13 @@ void rh_free_secret(char *text)
 	free(text);
 }
 
+void rh_free_secret_bytes(void *memory, size_t size)
+{
+	if (memory != NULL)
+		bytes_wipe(memory, size);
+	free(memory);
+}
+
 static const struct license_reader *reader_at(size_t index)
 {
 	for (size_t i = 0; license_readers[i] != NULL; i++)
