@@ -68,6 +68,13 @@ const struct pin *pins_find(const struct pins *pins, const char *name);
 int pins_export(const struct pins *pins, char **ret, rh_error *error);
 
 /*
+ * Takes into ${pins} those issuers of ${text} whose names it does not have, with a notice for
+ * each if there is a ${report}.  RH_E_BACKUP_CORRUPT if it is no such text.
+ */
+int pins_merge(struct pins *pins, const char *text, struct report *report, bool *ret_changed,
+    rh_error *error);
+
+/*
  * Pins issuers of a proven backup that are not pinned here, with a notice for each; within
  * the caller's write transaction.  RH_E_BACKUP_CORRUPT if it is no such text.
  */
@@ -81,7 +88,10 @@ struct trust {
 	struct pins pins;
 	struct license_issuer *issuers;
 };
-/* ${text} NULL, or further issuers as pins_export made them. */
+/*
+ * ${store} NULL: of a computer without one, which trusts only who ${text} names.
+ * ${text} NULL, or further issuers as pins_export made them.
+ */
 int trust_load(
     struct rh_store *store, bool moved, const char *text, struct trust *ret, rh_error *error);
 void trust_free(struct trust *trust);
