@@ -143,14 +143,19 @@ static bool rule_is_one_of_many(const struct actions *actions, size_t index)
 	return false;
 }
 
-static void read_counts_and_times(const struct actions *actions, struct license *license)
+/* ONSTORE's action; "" if it may not have been done. */
+static const char *stored(const struct actions *actions)
 {
 	const struct rule *store = &actions->on_store;
-	const char *on_store = "";
 
-	/* What is stored under a condition may not have been stored. */
-	if (!store->odd && rule_right(actions, store) == LICENSE_YES)
-		on_store = text_at(actions, store->action);
+	if (store->odd || rule_right(actions, store) != LICENSE_YES)
+		return "";
+	return text_at(actions, store->action);
+}
+
+static void read_counts_and_times(
+    const struct actions *actions, const char *on_store, struct license *license)
+{
 	for (size_t i = 0; i < actions->count && !actions->too_many; i++) {
 		const struct rule *rule = &actions->rules[i];
 		const char *condition = text_at(actions, rule->condition);
@@ -171,8 +176,44 @@ static void read_counts_and_times(const struct actions *actions, struct license 
 	}
 }
 
-void actions_finish(const struct actions *actions, struct license *license)
+/* Whether the record, which has the times of Play alone, keeps to those of ${condition} too. */
+static bool times_are_kept(const char *condition, const struct license *license)
 {
+	int64_t not_before = license->not_before, not_after = license->not_after;
+
+	rules_times(condition, &not_before, &not_after);
+	return not_before == license->not_before && not_after == license->not_after;
+}
+
+static void read_rights(const struct actions *actions, const char *on_store,
+    const struct license *license, struct license_rights *rights)
+{
+	rights->vague = actions->too_many;
+	for (size_t i = 0; i < actions->count && !actions->too_many; i++) {
+		const struct rule *rule = &actions->rules[i];
+		const char *condition = text_at(actions, rule->condition);
+		enum license_right right;
+		uint64_t count;
+
+		/* These two are said by the record. */
+		if (strcmp(rule->type, "backup") == 0 || strcmp(rule->type, "restore") == 0)
+			continue;
+		right = rules_grant(condition, text_at(actions, rule->action), on_store, &count);
+		if (rule->odd || strcmp(rule->type, "?") == 0 ||
+		    rule_is_one_of_many(actions, i) || right == LICENSE_UNKNOWN ||
+		    !times_are_kept(condition, license))
+			rights->vague = true;
+		else if (right == LICENSE_YES)
+			reader_grant(rights, rule->type, count, 0);
+	}
+}
+
+void actions_finish(
+    const struct actions *actions, struct license *license, struct license_rights *rights)
+{
+	const char *on_store = stored(actions);
+
 	judge_backup(actions, license);
-	read_counts_and_times(actions, license);
+	read_counts_and_times(actions, on_store, license);
+	read_rights(actions, on_store, license, rights);
 }

@@ -41,7 +41,11 @@ enum actions_part { ACTIONS_CONDITION, ACTIONS_ACTION };
 int actions_text(struct actions *actions, enum actions_part part, const void *text, size_t size,
     bool cut, rh_error *error);
 
-/* Fills the right to back up with its reason, the times and the counts. */
-void actions_finish(const struct actions *actions, struct license *license);
+/*
+ * Fills the right to back up with its reason, the times and the counts; and what else the
+ * licence grants: actions whose conditions are understood, all others make ${rights} vague.
+ */
+void actions_finish(
+    const struct actions *actions, struct license *license, struct license_rights *rights);
 
 #endif

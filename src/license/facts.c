@@ -35,7 +35,7 @@ int license_facts_format(const struct license *license, struct buffer *buffer, r
 	char *p;
 	int code;
 
-	if (license_class(license) != LICENSE_OWNED)
+	if (license_class(license) == LICENSE_RESTRICTED)
 		return RH_OK;
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
 		room += strlen(texts[i]) + 1;

@@ -15,6 +15,7 @@
 struct lcp {
 	const struct license_document *document;
 	struct license license;
+	struct license_rights granted;
 	rh_error *error;
 };
 
@@ -84,13 +85,16 @@ static int read_count(struct lcp *lcp, const json_t *rights, const char *name)
 	const json_t *value = json_object_get(rights, name);
 	struct license_count *count;
 
-	if (value == NULL)
+	if (value == NULL) {
+		reader_grant(&lcp->granted, name, LICENSE_UNLIMITED, 0);
 		return RH_OK;
+	}
 	if (!json_is_integer(value) || json_integer_value(value) < 0)
 		return fail(lcp, "rights", name, "is no count");
 	count = &lcp->license.counts[lcp->license.count_count++];
 	snprintf(count->action, sizeof count->action, "%s", name);
 	count->remaining = (uint64_t)json_integer_value(value);
+	reader_grant(&lcp->granted, name, count->remaining, 0);
 	return RH_OK;
 }
 
@@ -149,14 +153,26 @@ static int check_signature(const struct lcp *lcp, const json_t *root)
 	return code == RH_OK ? need_texts(lcp, signature, "signature", names) : code;
 }
 
+/* Rights that a vendor has added may limit the others. */
+static bool has_other_rights(const json_t *rights)
+{
+	static const char *const names[] = {"print", "copy", "start", "end"};
+	size_t count = json_object_size(rights);
+
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+		if (json_object_get(rights, names[i]) != NULL)
+			count--;
+	return count > 0;
+}
+
 static int read_rights(struct lcp *lcp, const json_t *root)
 {
-	json_t *rights;
-	int code;
+	json_t *rights = NULL;
+	int code = RH_OK;
 
-	if (json_object_get(root, "rights") == NULL)
-		return RH_OK;
-	code = need_object(lcp, root, "", "rights", &rights);
+	reader_grant(&lcp->granted, "read", LICENSE_UNLIMITED, 0);
+	if (json_object_get(root, "rights") != NULL)
+		code = need_object(lcp, root, "", "rights", &rights);
 	if (code == RH_OK)
 		code = read_count(lcp, rights, "print");
 	if (code == RH_OK)
@@ -166,6 +182,8 @@ static int read_rights(struct lcp *lcp, const json_t *root)
 		    read_time(lcp, rights, "rights", "start", false, &lcp->license.not_before);
 	if (code == RH_OK)
 		code = read_time(lcp, rights, "rights", "end", false, &lcp->license.not_after);
+	if (code == RH_OK)
+		lcp->granted.vague = has_other_rights(rights);
 	return code;
 }
 
@@ -303,13 +321,13 @@ static int lcp_read(
 		return code;
 	/* A plain file that is meant to travel, guarded by its user's passphrase. */
 	lcp.license.backup = LICENSE_YES;
-	return sink(context, &lcp.license, NULL, error);
+	return sink(context, &lcp.license, &lcp.granted, error);
 }
 
 static bool lcp_detect(const struct license_document *document)
 {
 	const uint8_t *data = document->data;
-	size_t i = document->size >= 3 && memcmp(data, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+	size_t i = reader_text_start(document);
 
 	while (i < document->size && memchr(" \t\r\n", data[i], 4) != NULL)
 		i++;

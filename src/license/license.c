@@ -11,6 +11,7 @@
 const struct license_reader *const license_readers[] = {
     &wmdrm_reader,
     &lcp_reader,
+    &signed_reader,
     &opaque_reader,
     NULL,
 };

@@ -181,8 +181,9 @@ int license_state_format(
     const struct license_state *state, struct buffer *buffer, rh_error *error);
 
 /*
- * Takes the more spent of both: lower count per action, earlier first use.
- * Returns whether ${state} changed.
+ * Takes the more spent of both, two states of one licence: lower count per action, earlier
+ * first use, the computer of ${other} if ${state} names none.  Returns whether ${state}
+ * changed.
  */
 bool license_state_merge(struct license_state *state, const struct license_state *other);
 

@@ -7,7 +7,7 @@
 #include "crypto/crypto.h"
 #include "license/reader.h"
 
-#define GUID_TEXT 36
+#define GUID_TEXT (READER_GUID_SIZE - 1)
 #define GUID_BASE64 24 /* characters of base64 for 16 bytes, two of them '=' */
 #define NAME_SHOWN 400
 
@@ -38,6 +38,33 @@ void reader_record(struct license *license, const struct license_reader *reader)
 	license->backup = LICENSE_NO;
 	license->reason = "";
 	license->format = reader->name;
+}
+
+void reader_grant(
+    struct license_rights *rights, const char *action, uint64_t count, int64_t period)
+{
+	struct license_action *item;
+
+	for (size_t i = 0; i < rights->action_count; i++) {
+		if (strcmp(rights->actions[i].name, action) == 0) {
+			rights->vague = true;
+			return;
+		}
+	}
+	if (rights->action_count == LICENSE_ACTIONS_MAX) {
+		rights->vague = true;
+		return;
+	}
+	item = &rights->actions[rights->action_count++];
+	memset(item, 0, sizeof *item);
+	snprintf(item->name, sizeof item->name, "%s", action);
+	item->count = count;
+	item->period = period;
+}
+
+size_t reader_text_start(const struct license_document *document)
+{
+	return document->size >= 3 && memcmp(document->data, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
 }
 
 const char *reader_base_name(const struct license_document *document)
@@ -76,6 +103,18 @@ bool reader_exact_text(char *target, size_t capacity, const char *text, size_t s
 		if (c == 0xc2 && i + 1 < size && (unsigned char)text[i + 1] < 0xa0)
 			return false;
 	}
+	memcpy(target, text, size);
+	target[size] = '\0';
+	return true;
+}
+
+bool reader_thumbprint(char target[JOSE_THUMBPRINT_SIZE], const char *text, size_t size)
+{
+	uint8_t digest[DIGEST_SIZE];
+
+	if (size != JOSE_THUMBPRINT_SIZE - 1 || base64_decode(digest, sizeof digest, text, size,
+						    BASE64_URL | BASE64_NO_PAD) != DIGEST_SIZE)
+		return false;
 	memcpy(target, text, size);
 	target[size] = '\0';
 	return true;
@@ -133,6 +172,16 @@ static void guid_swap(uint8_t bytes[16])
 	memcpy(bytes, swapped, sizeof swapped);
 }
 
+void reader_guid(char text[READER_GUID_SIZE], const uint8_t bytes[16], bool memory)
+{
+	uint8_t ordered[16];
+
+	memcpy(ordered, bytes, sizeof ordered);
+	if (memory)
+		guid_swap(ordered);
+	guid_to_text(text, ordered);
+}
+
 /* Copies all but white space; the number of characters, or ${capacity} if they do not fit. */
 static size_t without_space(char *target, size_t capacity, const char *text, size_t size)
 {
@@ -161,8 +210,7 @@ bool reader_identifier(char *target, size_t capacity, const char *text, size_t s
 		if (capacity <= GUID_TEXT ||
 		    base64_decode(bytes, sizeof bytes, dense, count, BASE64_LENIENT) != 16)
 			return false;
-		guid_swap(bytes);
-		guid_to_text(target, bytes);
+		reader_guid(target, bytes, true);
 		return true;
 	}
 	for (size_t i = 0; i < size; i++)

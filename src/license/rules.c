@@ -405,25 +405,65 @@ static bool is_counter_test(const struct term *term)
 	       (token_is(&term->sign, ">=") && term->right.number == 1);
 }
 
+/* Whether the term is a counter's; then ${*ret} is lowered to where it begins. */
+static bool term_count(
+    const struct term *term, const char *action, const char *on_store, uint64_t *ret)
+{
+	const struct token *variable = &term->left;
+	uint64_t value;
+
+	if (!is_counter_test(term) || !counts_down(action, variable) ||
+	    !initial_value(on_store, variable, &value))
+		return false;
+	if (value < *ret)
+		*ret = value;
+	return true;
+}
+
 bool rules_count(const char *condition, const char *action, const char *on_store, uint64_t *ret)
 {
+	uint64_t least = LICENSE_UNLIMITED;
 	struct term terms[TERMS_MAX];
-	bool found = false;
-	uint64_t value;
 	int count;
 
 	if (action[0] == '\0' || on_store[0] == '\0')
 		return false;
 	count = conjunction(condition, terms);
-	for (int i = 0; i < count; i++) {
-		const struct token *variable = &terms[i].left;
+	for (int i = 0; i < count; i++)
+		(void)term_count(&terms[i], action, on_store, &least);
+	if (least == LICENSE_UNLIMITED)
+		return false;
+	*ret = least;
+	return true;
+}
 
-		if (!is_counter_test(&terms[i]) || !counts_down(action, variable) ||
-		    !initial_value(on_store, variable, &value))
-			continue;
-		if (!found || value < *ret)
-			*ret = value;
-		found = true;
+/* Whether the term is a test of the time that rules_times() takes. */
+static bool is_time_test(const struct term *term)
+{
+	return token_is(&term->left, "machine.datetime") && term->right.kind == TOKEN_DATE &&
+	       (token_is(&term->sign, "<") || token_is(&term->sign, "<=") ||
+		   token_is(&term->sign, ">") || token_is(&term->sign, ">="));
+}
+
+enum license_right rules_grant(
+    const char *condition, const char *action, const char *on_store, uint64_t *ret)
+{
+	uint64_t least = LICENSE_UNLIMITED;
+	enum license_right right = LICENSE_YES;
+	struct term terms[TERMS_MAX];
+	int count = conjunction(condition, terms);
+
+	if (count < 0)
+		return LICENSE_UNKNOWN;
+	for (int i = 0; i < count; i++) {
+		enum license_right one = term_right(&terms[i]);
+
+		if (one == LICENSE_NO)
+			return LICENSE_NO;
+		if (one == LICENSE_UNKNOWN && !is_time_test(&terms[i]) &&
+		    !term_count(&terms[i], action, on_store, &least))
+			right = LICENSE_UNKNOWN;
 	}
-	return found;
+	*ret = least;
+	return right;
 }

@@ -30,6 +30,14 @@ void rules_times(const char *condition, int64_t *not_before, int64_t *not_after)
 bool rules_count(
     const char *condition, const char *action, const char *on_store, uint64_t *ret);
 
+/*
+ * Whether ${action} may be done under ${condition}, if its times allow it: LICENSE_UNKNOWN
+ * unless every test in it is understood.  ${*ret} is as rules_count() has it, or
+ * LICENSE_UNLIMITED.
+ */
+enum license_right rules_grant(
+    const char *condition, const char *action, const char *on_store, uint64_t *ret);
+
 /* "yyyymmdd hh:mm:ssZ", the time or its end optional, with or without # around it. */
 bool rules_date(const char *text, size_t size, int64_t *ret);
 

@@ -21,7 +21,7 @@ void license_state_init(struct license_state *state)
 bool license_state_empty(const struct license_state *state)
 {
 	return state->count_count == 0 && state->first_use == LICENSE_TIME_NONE &&
-	       state->format[0] == '\0' && state->name[0] == '\0';
+	       state->computer[0] == '\0' && state->format[0] == '\0' && state->name[0] == '\0';
 }
 
 /* ---- reading ---- */
@@ -72,6 +72,16 @@ static int parse_first_use(struct license_state *state, const json_t *value, rh_
 	return RH_OK;
 }
 
+static int parse_computer(struct license_state *state, const json_t *value, rh_error *error)
+{
+	if (value == NULL)
+		return RH_OK;
+	if (!json_is_string(value) || !reader_thumbprint(state->computer,
+					  json_string_value(value), json_string_length(value)))
+		return invalid(error, "computer", "is no thumbprint of a key");
+	return RH_OK;
+}
+
 static int parse_text(
     char *target, size_t capacity, const json_t *root, const char *name, rh_error *error)
 {
@@ -96,6 +106,9 @@ static int parse_members(struct license_state *state, const json_t *root, rh_err
 	if (code != RH_OK)
 		return code;
 	code = parse_first_use(state, json_object_get(root, "first_use"), error);
+	if (code != RH_OK)
+		return code;
+	code = parse_computer(state, json_object_get(root, "computer"), error);
 	if (code != RH_OK)
 		return code;
 	code = parse_text(state->format, sizeof state->format, root, "format", error);
@@ -168,6 +181,9 @@ static bool set_members(json_t *root, const struct license_state *state)
 		    json_object_set_new(root, "first_use", json_string(time)) != 0)
 			return false;
 	}
+	if (state->computer[0] != '\0' &&
+	    json_object_set_new(root, "computer", json_string(state->computer)) != 0)
+		return false;
 	if (state->format[0] != '\0' &&
 	    json_object_set_new(root, "format", clean_text(state->format)) != 0)
 		return false;
@@ -227,6 +243,11 @@ bool license_state_merge(struct license_state *state, const struct license_state
 	if (other->first_use != LICENSE_TIME_NONE &&
 	    (state->first_use == LICENSE_TIME_NONE || other->first_use < state->first_use)) {
 		state->first_use = other->first_use;
+		changed = true;
+	}
+	/* Where both name one and they differ, the counts of neither are for the other. */
+	if (state->computer[0] == '\0' && other->computer[0] != '\0') {
+		memcpy(state->computer, other->computer, sizeof state->computer);
 		changed = true;
 	}
 	return changed;

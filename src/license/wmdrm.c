@@ -3,11 +3,10 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "license/reader.h"
+#include "license/wrapped.h"
 #include "license/rules.h"
 #include "license/actions.h"
 #include "license/meta.h"
-#include "license/xml.h"
 
 #define TEXT_MAX 16384 /* bytes of text kept of one element */
 #define VERSION_MAX 16
@@ -51,18 +50,11 @@ static const struct place {
     {ONSTORE, "ACTION", ACTION},
 };
 
-struct list {
-	struct license *items;
-	size_t count;
-	size_t capacity;
-	char digest_id[READER_DIGEST_ID_SIZE]; /* once it was needed */
-};
-
 struct parser {
 	const struct license_document *document;
 	const char *place; /* for messages, as xml_source's */
 	bool inner; /* the document was base64 in an envelope */
-	struct list *list;
+	struct found_list *list;
 
 	enum element stack[XML_DEPTH_MAX];
 	size_t depth;
@@ -73,7 +65,7 @@ struct parser {
 	bool cut; /* it was longer than its limit */
 
 	/* The licence being read. */
-	struct license license;
+	struct found found;
 	size_t ordinal; /* from 1 */
 	char version[VERSION_MAX];
 	bool has_data;
@@ -94,7 +86,7 @@ static int fail(const struct parser *parser, rh_error *error, int code, const ch
 
 static int set_lid(struct parser *parser, rh_error *error)
 {
-	struct license *license = &parser->license;
+	struct license *license = &parser->found.license;
 
 	if (parser->has_lid)
 		return fail(parser, error, RH_E_LICENSE_INVALID, "has two LID");
@@ -107,7 +99,7 @@ static int set_lid(struct parser *parser, rh_error *error)
 
 static int set_kid(struct parser *parser, rh_error *error)
 {
-	struct license *license = &parser->license;
+	struct license *license = &parser->found.license;
 
 	if (parser->has_kid)
 		return fail(parser, error, RH_E_LICENSE_KEY_ID, "has two KID");
@@ -124,7 +116,8 @@ static int start_license(
 	const char *name, *value;
 	size_t size;
 
-	reader_record(&parser->license, &wmdrm_reader);
+	memset(&parser->found, 0, sizeof parser->found);
+	reader_record(&parser->found.license, &wmdrm_reader);
 	parser->ordinal++;
 	parser->version[0] = '\0';
 	parser->has_data = parser->has_lid = parser->has_kid = parser->has_elements = false;
@@ -284,79 +277,29 @@ static int on_text(void *context, const char *text, size_t size, rh_error *error
 
 /* ---- the end of a licence ---- */
 
-static int add(struct parser *parser, rh_error *error)
-{
-	struct list *list = parser->list;
-
-	for (size_t i = 0; i < list->count; i++)
-		if (strcmp(list->items[i].id, parser->license.id) == 0)
-			return reader_fail(parser->document, error, RH_E_LICENSE_INVALID,
-			    "%stwo LICENSE elements have the same LID", parser->place);
-	if (list->count == list->capacity) {
-		size_t capacity = list->capacity > 0 ? 2 * list->capacity : 1;
-		struct license *items = realloc(list->items, capacity * sizeof *items);
-
-		if (items == NULL)
-			return error_memory(error);
-		list->items = items;
-		list->capacity = capacity;
-	}
-	list->items[list->count++] = parser->license;
-	return RH_OK;
-}
-
-/* An id for a licence without LID; those behind the first add their number. */
-static int synthesize_id(struct parser *parser, rh_error *error)
-{
-	struct license *license = &parser->license;
-	struct list *list = parser->list;
-	int code;
-
-	if (list->digest_id[0] == '\0') {
-		code = reader_digest_id(parser->document, list->digest_id, error);
-		if (code != RH_OK)
-			return code;
-	}
-	if (list->count == 0)
-		strcpy(license->id, list->digest_id);
-	else
-		snprintf(license->id, sizeof license->id, "%s-%zu", list->digest_id,
-		    list->count + 1);
-	return RH_OK;
-}
-
 static int end_plain(struct parser *parser, rh_error *error)
 {
-	struct license *license = &parser->license;
-	int code;
-
-	if (!parser->has_lid) {
-		code = synthesize_id(parser, error);
-		if (code != RH_OK)
-			return code;
-	}
-	meta_finish(&parser->meta, license);
-	actions_finish(&parser->actions, license);
-	return add(parser, error);
+	meta_finish(&parser->meta, &parser->found.license);
+	actions_finish(&parser->actions, &parser->found.license, &parser->found.rights);
+	parser->found.has_rights = true;
+	return found_add(parser->list, &parser->found, parser->place, error);
 }
 
 static int read_xml(struct parser *parser, const uint8_t *data, size_t size, rh_error *error);
 
 /* A plain licence that was base64 in its envelope. */
-static int read_inner(struct parser *outer, const uint8_t *data, size_t size, rh_error *error)
+static int read_inner(const struct parser *outer, const struct xml_source *source, rh_error *error)
 {
 	struct parser *inner = calloc(1, sizeof *inner);
-	char place[48];
 	int code;
 
 	if (inner == NULL)
 		return error_memory(error);
-	snprintf(place, sizeof place, "LICENSE %zu: ", outer->ordinal);
 	inner->document = outer->document;
-	inner->place = place;
+	inner->place = source->place;
 	inner->inner = true;
 	inner->list = outer->list;
-	code = read_xml(inner, data, size, error);
+	code = read_xml(inner, source->data, source->size, error);
 	free(inner);
 	return code;
 }
@@ -365,24 +308,17 @@ static int read_inner(struct parser *outer, const uint8_t *data, size_t size, rh
 static int read_wrapped(
     struct parser *parser, const uint8_t *data, size_t size, rh_error *error)
 {
+	char place[48];
+	const struct xml_source source = {parser->document, place, data, size};
+	int code;
+
+	snprintf(place, sizeof place, "LICENSE %zu: ", parser->ordinal);
 	if (xml_detect(data, size))
-		return read_inner(parser, data, size, error);
-	if (size >= 4 && memcmp(data, "XMR\0", 4) == 0)
-		return fail(parser, error, RH_E_LICENSE_FORMAT,
-		    "is an XMR licence, a format that is not read yet");
-	if (strcmp(parser->version, "0.1.0.0") == 0)
-		return fail(parser, error, RH_E_LICENSE_FORMAT,
-		    "is a licence of version 1, a format that is not read yet");
-	if (strcmp(parser->version, "3.0.0.0") == 0)
-		return fail(parser, error, RH_E_LICENSE_INVALID,
-		    "has the version of an XMR licence and is none");
-	if (parser->version[0] != '\0' && strcmp(parser->version, "2.0.0.0") != 0)
-		return reader_fail(parser->document, error, RH_E_LICENSE_FORMAT,
-		    "%sLICENSE %zu has version %s, which is not known", parser->place,
-		    parser->ordinal, parser->version);
-	return fail(parser, error, RH_E_LICENSE_INVALID,
-	    "is still encrypted to the client that asked for it; add it as that client keeps "
-	    "it");
+		return read_inner(parser, &source, error);
+	code = wrapped_parse(&source, parser->version, &parser->found, error);
+	if (code == RH_OK)
+		code = found_add(parser->list, &parser->found, place, error);
+	return code;
 }
 
 static int end_base64(struct parser *parser, rh_error *error)
@@ -431,7 +367,7 @@ static int leave(struct parser *parser, enum element element, rh_error *error)
 	case KID:
 		return set_kid(parser, error);
 	case ISSUEDATE:
-		rules_date(text, size, &parser->license.issued);
+		rules_date(text, size, &parser->found.license.issued);
 		return RH_OK;
 	case META:
 	case META_ITEM:
@@ -479,7 +415,7 @@ static int read_xml(struct parser *parser, const uint8_t *data, size_t size, rh_
 static int wmdrm_read(
     const struct license_document *document, license_sink sink, void *context, rh_error *error)
 {
-	struct list list = {0};
+	struct found_list list = {.document = document};
 	struct parser *parser = calloc(1, sizeof *parser);
 	int code;
 
@@ -492,10 +428,9 @@ static int wmdrm_read(
 	if (code == RH_OK && list.count == 0)
 		code = reader_fail(
 		    document, error, RH_E_LICENSE_INVALID, "the envelope holds no LICENSE");
-	/* Nothing is given away of a document that does not read to its end. */
-	for (size_t i = 0; code == RH_OK && i < list.count; i++)
-		code = sink(context, &list.items[i], NULL, error);
-	free(list.items);
+	if (code == RH_OK)
+		code = found_give(&list, sink, context, error);
+	found_free(&list);
 	free(parser);
 	return code;
 }

@@ -86,21 +86,21 @@ static void cut_lines(void **state)
 static void not_believed(void **state)
 {
 	static const char *const lines[] = {
-	    "", "1", "2\twmdrm\tid\t\t\t\t\t\t\t", /* other readers */
-	    "1\tunknown\tid\t\t\t\t\t\t\t", /* a format that is none */
-	    "1\twmdrm\t\t\t\t\t\t\t\t", /* no id */
-	    "1\twmdrm\tid\t\t\t\t\t\t", /* a field too few */
-	    "1\twmdrm\tid\t\t\t\t\tx\t\t", /* a time that is none */
-	    "1\twmdrm\tid\t\t\t\t\t\t\t\tplay", /* a count without number */
-	    "1\twmdrm\tid\t\t\t\t\t\t\t\t3", /* and without action */
-	    "1\twmdrm\tid\t\t\t\xff\t\t\t\t", /* no UTF-8 */
+	    "", "2", "1\twmdrm\tid\t\t\t\t\t\t\t", /* other readers */
+	    "2\tunknown\tid\t\t\t\t\t\t\t", /* a format that is none */
+	    "2\twmdrm\t\t\t\t\t\t\t\t", /* no id */
+	    "2\twmdrm\tid\t\t\t\t\t\t", /* a field too few */
+	    "2\twmdrm\tid\t\t\t\t\tx\t\t", /* a time that is none */
+	    "2\twmdrm\tid\t\t\t\t\t\t\t\tplay", /* a count without number */
+	    "2\twmdrm\tid\t\t\t\t\t\t\t\t3", /* and without action */
+	    "2\twmdrm\tid\t\t\t\xff\t\t\t\t", /* no UTF-8 */
 	};
 	struct license back;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
 		assert_false(license_facts_parse(&back, lines[i], strlen(lines[i])));
-	assert_true(license_facts_parse(&back, "1\twmdrm\tid\t\t\t\t\t\t\t", 17));
+	assert_true(license_facts_parse(&back, "2\twmdrm\tid\t\t\t\t\t\t\t", 17));
 }
 
 static void not_written(void **state)

@@ -15,7 +15,7 @@
 
 static void test_readers(void **state)
 {
-	static const char *const names[] = {"wmdrm", "lcp", "opaque", NULL};
+	static const char *const names[] = {"wmdrm", "lcp", "signed", "opaque", NULL};
 	size_t i = 0;
 
 	(void)state;
