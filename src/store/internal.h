@@ -36,7 +36,13 @@ enum statement {
 	SQL_GET,
 	SQL_GET_FACTS,
 	SQL_GET_FACTS_BY_NUMBER,
+	SQL_GET_STATE,
 	SQL_FIND,
+	SQL_BY_KEY,
+	SQL_CENSUS_EXPIRED,
+	SQL_CENSUS_SERVICES,
+	SQL_KEY_INDEX_DROP,
+	SQL_KEY_INDEX_MAKE,
 	SQL_DICTIONARY_INSERT,
 	SQL_DICTIONARY_GET,
 	SQL_DICTIONARY_ALL,
@@ -44,6 +50,10 @@ enum statement {
 	SQL_VALUE_SET,
 	SQL_VALUE_REMOVE,
 	SQL_VALUE_ALL,
+	SQL_SPENT_GET,
+	SQL_SPENT_SET,
+	SQL_SPENT_REMOVE,
+	SQL_SPENT_ALL,
 	SQL_APPLICATION_ID,
 	SQL_USER_VERSION,
 	SQL_TABLE_COUNT,
@@ -93,6 +103,10 @@ void database_disconnect(struct store *store);
 extern const char *const schema_steps[];
 extern const size_t schema_step_count;
 extern const int64_t schema_application_id;
+
+/* Of step 2, and once more where it is made after the rows: see store_begin_fill. */
+#define SCHEMA_KEY_INDEX                                                                       \
+	"CREATE INDEX licenses_by_key ON licenses (substr(key_id, -12)) WHERE key_id <> '';"
 
 /* Runs within a write transaction the steps that the file has not seen. */
 int schema_migrate(
@@ -159,7 +173,8 @@ enum sealed_kind {
 	SEALED_VALUE = 'v',
 	SEALED_TOTALS = 'n',
 	SEALED_DICTIONARY = 'c',
-	SEALED_STORE_KEY = 'k'
+	SEALED_STORE_KEY = 'k',
+	SEALED_SPENT = 'p'
 };
 
 void associated_start(
@@ -167,6 +182,10 @@ void associated_start(
 void associated_text(struct associated *a, const char *text);
 void associated_number(struct associated *a, int64_t number);
 void associated_bytes(struct associated *a, const void *bytes, size_t size);
+
+/* The state alone, which any edit of a fact keeps closed, too. */
+int row_open_state(struct store_sealer *sealer, const struct store_row *row,
+    struct license_state *ret, rh_error *error);
 
 /* Makes ${row->seal}. */
 int row_seal(struct store_sealer *sealer, struct store_row *row, rh_error *error);
@@ -199,20 +218,42 @@ void dictionary_free_all(struct store *store);
 /* Opens every value and counts them. */
 int values_check(struct store *store, rh_error *error);
 
-/* ---- write.c ---- */
+/* ---- totals.c ---- */
 
 /* What the store holds, kept up to date by every change and sealed in its row. */
 struct totals {
 	struct store_totals licenses;
 	uint64_t values;
+	uint64_t spent;
 };
 
-#define TOTALS_SIZE (5 * 8)
+#define TOTALS_SIZE (6 * 8)
+#define TOTALS_SIZE_1 (5 * 8) /* as version 1 wrote them, without the last */
 int totals_load(struct store *store, struct totals *ret, rh_error *error);
 int totals_seal(struct store *store, const struct totals *totals,
     uint8_t sealed[TOTALS_SIZE + SEAL_OVERHEAD], rh_error *error);
-/* Adds a row to what is counted. */
+/* Adds a row to what is counted, or takes it from there. */
 void totals_add(struct store_totals *totals, const struct store_row *row);
+void totals_subtract(struct store_totals *totals, const struct store_row *row);
+/* Writes ${store->totals}. */
+int totals_save(struct store *store, rh_error *error);
+/* From the rows themselves: the way out after a damaged row was removed. */
+int totals_recount(struct store *store, rh_error *error);
+
+/* ---- spent.c ---- */
+
+/* Keeps what ${state} has spent, if anything, merged with what is kept of ${id}. */
+int spent_keep(
+    struct store *store, const char *id, const struct license_state *state, rh_error *error);
+/* While writing: whether anything is kept of ${id}. */
+int spent_is_kept(struct store *store, const char *id, bool *ret, rh_error *error);
+/* Opens every kept state and counts them. */
+int spent_check(struct store *store, rh_error *error);
+
+/* ---- write.c ---- */
+
+/* Makes the index on key ids, if it waits for the end of this transaction. */
+int write_index(struct store *store, rh_error *error);
 
 /* Begins a write transaction unless within one; ${*ret_own} for write_leave. */
 int write_enter(struct store *store, bool *ret_own, rh_error *error);
@@ -240,6 +281,8 @@ struct store {
 	unsigned readers;
 	bool writing;
 	bool filling; /* in this transaction the store is without its write-ahead log */
+	bool unindexed; /* in this transaction key ids wait for write_index */
+	bool spent_checked; /* in this transaction, reading or writing */
 	struct totals totals; /* while writing */
 	bool totals_changed;
 	int64_t last_number; /* while writing; -1: not looked up yet */

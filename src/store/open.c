@@ -250,11 +250,7 @@ static int open_file(
 	else if (code == RH_OK && contents == CONTENTS_NOTHING)
 		code = error_set(error, RH_E_STORE_MISSING,
 		    "there is no licence store in %s yet", store->path);
-	else if (code == RH_OK && contents == CONTENTS_OLDER && store->read_only)
-		code = error_set(error, RH_E_STORE_READ,
-		    "the store %s is of an earlier version, and was opened for reading only",
-		    store->path);
-	else if (code == RH_OK && contents == CONTENTS_OLDER)
+	else if (code == RH_OK && contents == CONTENTS_OLDER && !store->read_only)
 		code = upgrade(store, computer, error);
 	/* A run that was killed while it filled the store left it without its log. */
 	if (code == RH_OK && !store->read_only)

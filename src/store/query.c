@@ -16,6 +16,7 @@ int store_read_begin(struct store *store, rh_error *error)
 	int code;
 
 	if (!store->writing && store->readers == 0) {
+		store->spent_checked = false;
 		code = transaction_begin(store, SQL_BEGIN_READ, error);
 		/* The first read chooses the moment. */
 		if (code == RH_OK)
@@ -276,6 +277,8 @@ int store_check_pages(struct store *store, rh_error *error)
 		code = dictionary_load_all(store, error);
 	if (code == RH_OK)
 		code = values_check(store, error);
+	if (code == RH_OK)
+		code = spent_check(store, error);
 	if (code == RH_OK)
 		code = check_rows(store, error);
 	store_read_end(store);

@@ -359,6 +359,15 @@ static int open_state(struct store_sealer *sealer, const struct store_row *row,
 	return code;
 }
 
+int row_open_state(struct store_sealer *sealer, const struct store_row *row,
+    struct license_state *ret, rh_error *error)
+{
+	associated_part(&sealer->associated, SEALED_STATE, sealer->store, row);
+	if (sealer->associated.overflow)
+		return damaged(sealer, row, "its facts are too long", error);
+	return open_state(sealer, row, ret, error);
+}
+
 int store_open_row(struct store_sealer *sealer, const struct store_row *row,
     struct store_content *ret, rh_error *error)
 {

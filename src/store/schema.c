@@ -56,6 +56,19 @@ const char *const schema_steps[] = {
     ") STRICT, WITHOUT ROWID;"
 
     "PRAGMA user_version = 1;",
+
+    /* 2 */
+    SCHEMA_KEY_INDEX
+
+    "CREATE INDEX licenses_census ON licenses (service, format, not_after, bytes)"
+    "  WHERE backup = 1 AND (service <> '' OR format = 'signed');"
+
+    "CREATE TABLE spent ("
+    "  id TEXT PRIMARY KEY,"
+    "  state BLOB NOT NULL"
+    ") STRICT, WITHOUT ROWID;"
+
+    "PRAGMA user_version = 2;",
 };
 
 const size_t schema_step_count = sizeof schema_steps / sizeof *schema_steps;

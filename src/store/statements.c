@@ -41,7 +41,21 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_GET] = ALL_COLUMNS " FROM licenses WHERE id = ?1",
     [SQL_GET_FACTS] = FACT_COLUMNS " FROM licenses WHERE id = ?1",
     [SQL_GET_FACTS_BY_NUMBER] = FACT_COLUMNS " FROM licenses WHERE number = ?1",
+    [SQL_GET_STATE] = "SELECT state FROM licenses WHERE number = ?1",
     [SQL_FIND] = "SELECT id FROM licenses WHERE id >= ?1 AND id < ?2 ORDER BY id LIMIT 2",
+    /* The conditions of the indexes word for word, or SQLite does not use them. */
+    [SQL_BY_KEY] =
+	ALL_COLUMNS " FROM licenses WHERE substr(key_id, -12) = substr(?1, -12) AND key_id = ?1"
+		    " AND key_id <> '' ORDER BY number",
+    [SQL_CENSUS_EXPIRED] =
+	"SELECT count(*), sum(bytes) FROM licenses WHERE backup = 1 AND service = ''"
+	" AND format = 'signed' AND not_after <= ?1",
+    [SQL_CENSUS_SERVICES] =
+	"SELECT service, count(*), sum(bytes), sum(format = 'signed' AND not_after <= ?1),"
+	" sum(iif(format = 'signed' AND not_after <= ?1, bytes, 0)) FROM licenses"
+	" WHERE backup = 1 AND service <> '' AND service > '' GROUP BY service",
+    [SQL_KEY_INDEX_DROP] = "DROP INDEX IF EXISTS licenses_by_key",
+    [SQL_KEY_INDEX_MAKE] = SCHEMA_KEY_INDEX,
     [SQL_DICTIONARY_INSERT] = "INSERT INTO dictionaries (number, content) VALUES (?1, ?2)",
     [SQL_DICTIONARY_GET] = "SELECT number, content FROM dictionaries WHERE number = ?1",
     [SQL_DICTIONARY_ALL] = "SELECT number, content FROM dictionaries ORDER BY number",
@@ -50,6 +64,11 @@ static const char *const texts[SQL_COUNT] = {
 		      " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
     [SQL_VALUE_REMOVE] = "DELETE FROM sealed_values WHERE name = ?1",
     [SQL_VALUE_ALL] = "SELECT name, value FROM sealed_values ORDER BY name",
+    [SQL_SPENT_GET] = "SELECT id, state FROM spent WHERE id = ?1",
+    [SQL_SPENT_SET] = "INSERT INTO spent (id, state) VALUES (?1, ?2)"
+		      " ON CONFLICT (id) DO UPDATE SET state = excluded.state",
+    [SQL_SPENT_REMOVE] = "DELETE FROM spent WHERE id = ?1",
+    [SQL_SPENT_ALL] = "SELECT id, state FROM spent ORDER BY id",
     [SQL_APPLICATION_ID] = "PRAGMA application_id",
     [SQL_USER_VERSION] = "PRAGMA user_version",
     [SQL_TABLE_COUNT] = "SELECT count(*) FROM sqlite_schema",
@@ -89,7 +108,8 @@ int statement_new(
 
 int statement_run(struct store *store, enum statement which, int64_t *ret, rh_error *error)
 {
-	bool write = which == SQL_BEGIN_WRITE || which == SQL_COMMIT;
+	bool write = which == SQL_BEGIN_WRITE || which == SQL_COMMIT ||
+		     which == SQL_KEY_INDEX_DROP || which == SQL_KEY_INDEX_MAKE;
 	sqlite3_stmt *statement;
 	int code, result;
 

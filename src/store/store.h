@@ -137,7 +137,8 @@ int store_find(struct store *store, const char *prefix, char *id, size_t size, r
 
 /*
  * Calls ${on_row} for every row with exactly this ${key_id}, whole and facts checked, in order
- * of adding, within one moment.  ${on_row} may not write; a code other than RH_OK stops.
+ * of adding, within one moment; none for "".  ${on_row} may not write; a code other than RH_OK
+ * stops.
  */
 int store_by_key(struct store *store, const char *key_id,
     int (*on_row)(void *context, const struct store_row *row, rh_error *error), void *context,

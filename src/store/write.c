@@ -2,121 +2,6 @@
 
 #include "store/internal.h"
 
-/* ---- Totals ---- */
-
-void totals_add(struct store_totals *totals, const struct store_row *row)
-{
-	enum license_class class = license_class(&row->facts);
-
-	totals->licenses++;
-	totals->restricted += class == LICENSE_RESTRICTED;
-	totals->managed += class == LICENSE_MANAGED;
-	totals->bytes += class == LICENSE_RESTRICTED ? 0 : row->bytes;
-}
-
-static void totals_subtract(struct store_totals *totals, const struct store_row *row)
-{
-	struct store_totals one = {0};
-
-	totals_add(&one, row);
-	totals->licenses -= one.licenses;
-	totals->restricted -= one.restricted;
-	totals->managed -= one.managed;
-	totals->bytes -= one.bytes;
-}
-
-int totals_load(struct store *store, struct totals *ret, rh_error *error)
-{
-	uint8_t plain[TOTALS_SIZE];
-	struct associated a;
-	sqlite3_stmt *statement;
-	int code, result;
-
-	code = statement_get(store, SQL_TOTALS_GET, &statement, error);
-	if (code != RH_OK)
-		return code;
-	result = sqlite3_step(statement);
-	if (result == SQLITE_ROW &&
-	    sqlite3_column_bytes(statement, 0) == TOTALS_SIZE + SEAL_OVERHEAD) {
-		associated_start(&a, SEALED_TOTALS, store->id);
-		code = sealer_open(store->values, a.data, a.size,
-		    sqlite3_column_blob(statement, 0), sizeof plain + SEAL_OVERHEAD, plain,
-		    error);
-	} else if (result == SQLITE_ROW || result == SQLITE_DONE) {
-		code = RH_E_STORE_DAMAGED;
-	} else {
-		code = database_failed(store, result, DOING_READ, error);
-	}
-	sqlite3_reset(statement);
-	if (code == RH_E_STORE_DAMAGED)
-		return error_set(
-		    error, code, "the totals of %s were changed or damaged", store->path);
-	if (code != RH_OK)
-		return code;
-	ret->licenses.licenses = get_u64be(plain);
-	ret->licenses.restricted = get_u64be(plain + 8);
-	ret->licenses.managed = get_u64be(plain + 16);
-	ret->licenses.bytes = get_u64be(plain + 24);
-	ret->values = get_u64be(plain + 32);
-	return RH_OK;
-}
-
-int totals_seal(struct store *store, const struct totals *totals,
-    uint8_t sealed[TOTALS_SIZE + SEAL_OVERHEAD], rh_error *error)
-{
-	uint8_t plain[TOTALS_SIZE];
-	struct associated a;
-
-	put_u64be(plain, totals->licenses.licenses);
-	put_u64be(plain + 8, totals->licenses.restricted);
-	put_u64be(plain + 16, totals->licenses.managed);
-	put_u64be(plain + 24, totals->licenses.bytes);
-	put_u64be(plain + 32, totals->values);
-	associated_start(&a, SEALED_TOTALS, store->id);
-	return sealer_seal(store->values, a.data, a.size, plain, sizeof plain, sealed, error);
-}
-
-static int totals_save(struct store *store, rh_error *error)
-{
-	uint8_t sealed[TOTALS_SIZE + SEAL_OVERHEAD];
-	sqlite3_stmt *statement;
-	int code, result;
-
-	code = totals_seal(store, &store->totals, sealed, error);
-	if (code == RH_OK)
-		code = statement_get(store, SQL_TOTALS_SET, &statement, error);
-	if (code != RH_OK)
-		return code;
-	sqlite3_bind_blob(statement, 1, sealed, sizeof sealed, SQLITE_STATIC);
-	result = sqlite3_step(statement);
-	if (result != SQLITE_DONE)
-		code = database_failed(store, result, DOING_WRITE, error);
-	sqlite3_reset(statement);
-	sqlite3_clear_bindings(statement);
-	return code;
-}
-
-/* From the rows themselves: the way out after a damaged row was removed. */
-static int totals_recount(struct store *store, rh_error *error)
-{
-	struct store_row row = {0};
-	struct store_totals counted = {0};
-	struct store_cursor *cursor;
-	bool more;
-	int code;
-
-	code = store_cursor_new(store, true, &cursor, error);
-	if (code != RH_OK)
-		return code;
-	while ((code = store_cursor_next(cursor, &row, &more, error)) == RH_OK && more)
-		totals_add(&counted, &row);
-	store_cursor_free(cursor);
-	store_row_free(&row);
-	if (code == RH_OK)
-		store->totals.licenses = counted;
-	return code;
-}
-
 /* ---- Transactions ---- */
 
 int store_begin(struct store *store, rh_error *error)
@@ -141,6 +26,7 @@ int store_begin(struct store *store, rh_error *error)
 	}
 	store->writing = true;
 	store->totals_changed = false;
+	store->spent_checked = false;
 	store->last_number = -1;
 	return RH_OK;
 }
@@ -160,6 +46,25 @@ int store_begin_fill(struct store *store, rh_error *error)
 		database_journal(store, true);
 		store->filling = false;
 	}
+	if (code != RH_OK || store->totals.licenses.licenses > 0)
+		return code;
+	code = statement_run(store, SQL_KEY_INDEX_DROP, NULL, error);
+	if (code == RH_OK)
+		store->unindexed = true;
+	else
+		store_rollback(store);
+	return code;
+}
+
+int write_index(struct store *store, rh_error *error)
+{
+	int code;
+
+	if (!store->unindexed)
+		return RH_OK;
+	code = statement_run(store, SQL_KEY_INDEX_MAKE, NULL, error);
+	if (code == RH_OK)
+		store->unindexed = false;
 	return code;
 }
 
@@ -173,7 +78,7 @@ static int still_open(struct store *store, rh_error *error)
 
 static void ended(struct store *store, bool committed)
 {
-	store->writing = false;
+	store->writing = store->unindexed = false;
 	dictionary_settle(store, committed);
 	/* If somebody came in between, the next opening does it. */
 	if (store->filling)
@@ -188,6 +93,8 @@ int store_commit(struct store *store, rh_error *error)
 	int code;
 
 	code = still_open(store, error);
+	if (code == RH_OK)
+		code = write_index(store, error);
 	if (code == RH_OK && store->totals_changed)
 		code = totals_save(store, error);
 	if (code == RH_OK)
@@ -359,6 +266,7 @@ done:
 static int insert(
     struct store *store, struct store_row *row, struct store_here *ret_here, rh_error *error)
 {
+	bool spent;
 	int code, result;
 
 	code = next_number(store, &row->number, error);
@@ -375,6 +283,15 @@ static int insert(
 	store->last_number = row->number;
 	totals_add(&store->totals.licenses, row);
 	store->totals_changed = true;
+	if (ret_here == NULL)
+		return RH_S_ADDED;
+	code = spent_is_kept(store, row->facts.id, &spent, error);
+	if (code != RH_OK)
+		return code;
+	*ret_here = (struct store_here){.number = row->number,
+	    .issued = row->facts.issued,
+	    .has_state = row->has_state,
+	    .spent = spent};
 	return RH_S_ADDED;
 }
 
@@ -436,6 +353,33 @@ int store_replace(struct store *store, int64_t number, struct store_row *row, rh
 	return write_leave(store, own, replace(store, row, error), error);
 }
 
+/* What the row has spent outlives it, as far as its state still opens. */
+static int keep_spent(struct store *store, struct store_row *row, rh_error *error)
+{
+	struct license_state state;
+	sqlite3_stmt *statement;
+	int code, result;
+
+	code = statement_get(store, SQL_GET_STATE, &statement, error);
+	if (code != RH_OK)
+		return code;
+	sqlite3_bind_int64(statement, 1, row->number);
+	result = sqlite3_step(statement);
+	if (result == SQLITE_ROW)
+		code = buffer_append(&row->state, sqlite3_column_blob(statement, 0),
+		    (size_t)sqlite3_column_bytes(statement, 0), error);
+	else
+		code = database_failed(store, result, DOING_READ, error);
+	sqlite3_reset(statement);
+	if (code == RH_OK)
+		code = row_open_state(store->sealer, row, &state, error);
+	if (code == RH_E_STORE_DAMAGED || code == RH_E_LICENSE_INVALID) {
+		error_clear(error);
+		return RH_OK;
+	}
+	return code == RH_OK ? spent_keep(store, row->facts.id, &state, error) : code;
+}
+
 static int remove_row(struct store *store, const char *id, rh_error *error)
 {
 	struct store_row row = {0};
@@ -448,7 +392,11 @@ static int remove_row(struct store *store, const char *id, rh_error *error)
 		goto done;
 	code = store_check_facts(store->sealer, &row, error);
 	damaged = code == RH_E_STORE_DAMAGED;
-	if (code == RH_OK || damaged)
+	if (damaged)
+		code = RH_OK;
+	if (code == RH_OK && row.has_state)
+		code = keep_spent(store, &row, error);
+	if (code == RH_OK)
 		code = statement_get(store, SQL_REMOVE, &statement, error);
 	if (code != RH_OK)
 		goto done;
