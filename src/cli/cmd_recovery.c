@@ -109,7 +109,7 @@ static int open_output(const char *path, FILE **ret, rh_error *error)
 	if (file == NULL) {
 		if (fd >= 0)
 			close(fd);
-		return error_errno(error, RH_E_WRITE, "%s", path);
+		return error_errno(error, RH_E_WRITE, errno, "%s", path);
 	}
 	*ret = file;
 	return RH_OK;
@@ -136,7 +136,7 @@ static int write_sheet(
 	failed = fflush(out) != 0 || fsync(fileno(out)) != 0;
 	failed = fclose(out) != 0 || failed;
 	if (code == RH_OK && failed)
-		code = error_errno(error, RH_E_WRITE, "%s", path);
+		code = error_errno(error, RH_E_WRITE, errno, "%s", path);
 	if (code != RH_OK)
 		unlink(path);
 	else

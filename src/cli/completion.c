@@ -1,11 +1,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/cmd.h"
-#include "cli/text.h"
+#include "cli/program.h"
 #include "cli/completion.h"
-
-#define LICENSES_MAX 200
 
 /* What the words before the current one say. */
 struct place {
@@ -56,7 +53,7 @@ static bool begins(const char *text, const char *with)
 	return strncmp(text, with, strlen(with)) == 0;
 }
 
-static void offer(FILE *out, const char *word, const char *typed, const char *meaning)
+void completion_offer(FILE *out, const char *word, const char *typed, const char *meaning)
 {
 	if (begins(word, typed))
 		fprintf(out, "%s\t%s\n", word, meaning);
@@ -70,7 +67,7 @@ static void offer_options(
 
 		snprintf(word, sizeof word, "--%s", rows[i].name);
 		if (rows[i].help != NULL)
-			offer(out, word, typed, rows[i].help);
+			completion_offer(out, word, typed, rows[i].help);
 	}
 }
 
@@ -86,7 +83,8 @@ static void offer_commands(FILE *out, const char *group, const char *typed)
 
 		if (length > 0) {
 			if (begins(name, group) && name[length] == ' ')
-				offer(out, name + length + 1, typed, commands[i].summary);
+				completion_offer(
+				    out, name + length + 1, typed, commands[i].summary);
 			continue;
 		}
 		snprintf(word, sizeof word, "%.*s", (int)strcspn(name, " "), name);
@@ -95,38 +93,14 @@ static void offer_commands(FILE *out, const char *group, const char *typed)
 		strcpy(last, word);
 		if (command_is_group(word))
 			command_group_words(word, words, sizeof words);
-		offer(out, word, typed, command_is_group(word) ? words : commands[i].summary);
+		completion_offer(
+		    out, word, typed, command_is_group(word) ? words : commands[i].summary);
 	}
-}
-
-struct offered {
-	FILE *out;
-	const char *typed;
-	unsigned count;
-};
-
-static int offer_license(void *context, const rh_license *license)
-{
-	struct offered *offered = context;
-	char *id, *title;
-
-	if (!begins(license->id, offered->typed))
-		return 0;
-	id = text_safe(license->id);
-	title = text_safe(license->title);
-	if (id != NULL && title != NULL)
-		offer(offered->out, id, "", title);
-	rh_free(id);
-	rh_free(title);
-	return ++offered->count >= LICENSES_MAX;
 }
 
 static void offer_argument(
     FILE *out, const struct place *place, enum argument_kind kind, const char *typed)
 {
-	struct offered offered = {out, typed, 0};
-	rh_store *store = NULL;
-
 	switch (kind) {
 	case ARGUMENT_FILE:
 		fputs(":files\n", out);
@@ -134,20 +108,11 @@ static void offer_argument(
 	case ARGUMENT_DIRECTORY:
 		fputs(":directories\n", out);
 		break;
-	case ARGUMENT_FORMAT:
-		for (size_t i = 0; rh_format_name(i) != NULL; i++)
-			offer(out, rh_format_name(i), typed, rh_format_title(i));
-		break;
-	case ARGUMENT_LICENSE:
-		if (cmd_open_store(&place->arguments, RH_STORE_READ_ONLY, &store, NULL) ==
-		    RH_OK)
-			rh_enumerate(store, NULL, offer_license, &offered, NULL);
-		rh_store_close(store);
-		break;
 	case ARGUMENT_COMMAND:
 		offer_commands(out, "", typed);
 		break;
 	default:
+		program.offer(out, &place->arguments, kind, typed);
 		break;
 	}
 }

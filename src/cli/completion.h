@@ -5,10 +5,14 @@
 
 /*
  * What may stand in place of the last of ${words}, which are those of the command
- * line after "rehost": lines of a word, a tab and what it means, or the line ":files" or
+ * line after the program's name: lines of a word, a tab and what it means, or the line ":files"
+ * or
  * ":directories".  The shells' files in completion/ ask for it with
- * `rehost --complete WORD...`, so that they never lag behind the tables.
+ * `PROGRAM --complete WORD...`, so that they never lag behind the tables.
  */
 void completion_write(FILE *out, char **words, int count);
+
+/* Writes such a line if ${word} begins with ${typed}. */
+void completion_offer(FILE *out, const char *word, const char *typed, const char *meaning);
 
 #endif

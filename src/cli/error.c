@@ -16,22 +16,21 @@ int error_set(rh_error *error, int code, const char *format, ...)
 	return code;
 }
 
-int error_errno(rh_error *error, int code, const char *format, ...)
+int error_errno(rh_error *error, int code, int errnum, const char *format, ...)
 {
-	int number = errno;
 	va_list arguments;
 	size_t used;
 
-	if (number == EACCES || number == EPERM || number == EROFS)
+	if (errnum == EACCES || errnum == EPERM || errnum == EROFS)
 		code = RH_E_ACCESS;
-	if (number == ENOSPC || number == EDQUOT)
+	if (errnum == ENOSPC || errnum == EDQUOT)
 		code = RH_E_FULL;
 	error->code = code;
 	va_start(arguments, format);
 	vsnprintf(error->text, sizeof error->text, format, arguments);
 	va_end(arguments);
 	used = strlen(error->text);
-	snprintf(error->text + used, sizeof error->text - used, ": %s", strerror(number));
+	snprintf(error->text + used, sizeof error->text - used, ": %s", strerror(errnum));
 	return code;
 }
 

@@ -2,7 +2,7 @@
 #define CLI_EXIT_H
 
 /*
- * Every exit status of `rehost`, once: the number, its constant, and the words
+ * Every exit status of the programs, once: the number, its constant, and the words
  * that the man page uses.  rh_code_exit_status says which code ends with which.
  */
 #define EXIT_LIST(X)                                                                           \

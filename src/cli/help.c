@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "cli/exit.h"
+#include "cli/program.h"
 #include "cli/help.h"
 
 #define WIDTH 80
@@ -67,10 +68,8 @@ static void option_entries(FILE *out, const struct option_row *rows, size_t coun
 
 void help_all(FILE *out)
 {
-	fputs("Usage: rehost [OPTION...] COMMAND [ARGUMENT...]\n\n"
-	      "Back up the licences of this computer, and restore them on a new one.\n\n"
-	      "Commands:\n",
-	    out);
+	fprintf(out, "Usage: %s [OPTION...] COMMAND [ARGUMENT...]\n\n%s\n\nCommands:\n",
+	    program.name, program.purpose);
 	for (size_t i = 0; i < command_count; i++) {
 		char name[80];
 
@@ -79,7 +78,8 @@ void help_all(FILE *out)
 	}
 	fputs("\nOptions, before or after the command:\n", out);
 	option_entries(out, global_options, global_option_count);
-	fputs("\n'rehost COMMAND --help' tells more of a command; rehost(1) tells all.\n", out);
+	fprintf(out, "\n'%s COMMAND --help' tells more of a command; %s(1) tells all.\n",
+	    program.name, program.name);
 }
 
 void help_command(FILE *out, const struct command *command)
@@ -88,8 +88,9 @@ void help_command(FILE *out, const struct command *command)
 
 	for (size_t i = 0; i < command->option_count; i++)
 		shown = shown || command->options[i].help != NULL;
-	fprintf(out, "Usage: rehost %s%s%s%s\n\n", command->name, shown ? " [OPTION...]" : "",
-	    command->operands[0] == '\0' ? "" : " ", command->operands);
+	fprintf(out, "Usage: %s %s%s%s%s\n\n", program.name, command->name,
+	    shown ? " [OPTION...]" : "", command->operands[0] == '\0' ? "" : " ",
+	    command->operands);
 	wrap(out, command->description, 0, 0);
 	if (shown) {
 		fputs("\nOptions:\n", out);
@@ -101,12 +102,8 @@ void help_command(FILE *out, const struct command *command)
 
 void help_short(FILE *out)
 {
-	fputs("usage: rehost COMMAND [ARGUMENT...]\n\n"
-	      "  rehost add FILE...     put licences into this computer's store\n"
-	      "  rehost backup DIR      back up the licences to a directory\n"
-	      "  rehost restore DIR     restore them, here or on a new computer\n\n"
-	      "'rehost --help' lists everything.\n",
-	    out);
+	fprintf(out, "usage: %s COMMAND [ARGUMENT...]\n\n%s\n'%s --help' lists everything.\n",
+	    program.name, program.beginning, program.name);
 }
 
 static void dump_options(

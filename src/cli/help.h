@@ -9,7 +9,7 @@
 void help_all(FILE *out);
 void help_command(FILE *out, const struct command *command);
 
-/* A few lines for who types `rehost` alone. */
+/* A few lines for who types the program's name alone. */
 void help_short(FILE *out);
 
 /*

@@ -34,7 +34,7 @@ int input_new(char **paths, int count, const char *format, input_skipped skipped
 		if (strcmp(paths[i], "-") == 0)
 			streams++;
 		else if (stat(paths[i], &about) != 0)
-			return error_errno(error, RH_E_OPEN, "%s", paths[i]);
+			return error_errno(error, RH_E_OPEN, errno, "%s", paths[i]);
 	}
 	if (streams > 1)
 		return error_set(error, RH_E_ARGUMENT, "'-' can be read once only");
@@ -80,14 +80,14 @@ static int read_file(struct input *input, const char *path, const char *name,
 	ssize_t got;
 
 	if (fd < 0)
-		return error_errno(error, RH_E_OPEN, "%s", name);
+		return error_errno(error, RH_E_OPEN, errno, "%s", name);
 	do {
 		got = read(fd, input->data + size, RH_LICENSE_MAX + 1 - size);
 		if (got > 0)
 			size += (size_t)got;
 	} while (got > 0 || (got < 0 && errno == EINTR));
 	if (got < 0)
-		error_errno(error, RH_E_READ, "%s", name);
+		error_errno(error, RH_E_READ, errno, "%s", name);
 	close(fd);
 	if (got < 0)
 		return error->code;
@@ -111,7 +111,7 @@ static int next_of_tree(struct input *input, rh_document *document)
 		case FTS_ERR:
 		case FTS_NS:
 			errno = entry->fts_errno;
-			error_errno(&error, RH_E_OPEN, "%s", entry->fts_path);
+			error_errno(&error, RH_E_OPEN, errno, "%s", entry->fts_path);
 			break;
 		case FTS_F:
 			if (read_file(input, entry->fts_accpath, entry->fts_path, document,
@@ -149,7 +149,7 @@ static int start_path(struct input *input, char *path, rh_document *document, rh
 		    fts_open(roots, FTS_COMFOLLOW | FTS_PHYSICAL | FTS_NOCHDIR, by_name);
 		if (input->tree != NULL)
 			return 0;
-		error_errno(error, RH_E_OPEN, "%s", path);
+		error_errno(error, RH_E_OPEN, errno, "%s", path);
 		return -1;
 	}
 	if (read_file(input, path, path, document, error) == RH_OK)

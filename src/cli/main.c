@@ -9,6 +9,7 @@
 #include "cli/exit.h"
 #include "cli/help.h"
 #include "cli/interrupt.h"
+#include "cli/program.h"
 #include "cli/record.h"
 #include "cli/talk.h"
 
@@ -49,28 +50,8 @@ int cmd_help(const struct arguments *arguments)
 	if (found)
 		return EXIT_DONE;
 	talk_error("unknown command: %s", name);
-	talk_hint("'rehost --help' lists the commands");
+	talk_hint("'%s --help' lists the commands", program.name);
 	return EXIT_USAGE;
-}
-
-int cmd_open_store(
-    const struct arguments *arguments, unsigned flags, rh_store **ret, rh_error *error)
-{
-	return rh_store_open(arguments->values[OPTION_STORE], flags, ret, error);
-}
-
-void cmd_open_keys(const struct arguments *arguments, rh_store **ret)
-{
-	char phrase[1024];
-	rh_error error = {0};
-
-	*ret = NULL;
-	if (cmd_open_store(arguments, RH_STORE_READ_ONLY, ret, &error) == RH_OK ||
-	    error.code == RH_E_STORE_MISSING)
-		return;
-	talk("note: the keys of this computer's store are not used: %s",
-	    talk_phrase(phrase, sizeof phrase,
-		error.text[0] != '\0' ? error.text : rh_code_sentence(error.code)));
 }
 
 int cmd_fail(const rh_error *error)
@@ -97,7 +78,7 @@ static int run(int argc, char **argv)
 	    option_given(&arguments, OPTION_QUIET) || option_given(&arguments, OPTION_JSON));
 	record_start(option_given(&arguments, OPTION_JSON));
 	if (option_given(&arguments, OPTION_VERSION)) {
-		printf("rehost %s\n", rh_version());
+		printf("%s %s\n", program.name, program.version());
 		return EXIT_DONE;
 	}
 	if (option_given(&arguments, OPTION_HELP) && arguments.command == NULL) {

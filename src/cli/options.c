@@ -4,12 +4,54 @@
 #include <string.h>
 
 #include "cli/exit.h"
+#include "cli/program.h"
 #include "cli/talk.h"
 #include "cli/options.h"
 
-#define ROWS_MAX 32
+#define ROWS_MAX 64
 #define VALUE_BASE 256 /* values of long options, apart from every letter */
 #define NUMBER_MAX 999
+
+const struct command *command_find(const char *name)
+{
+	for (size_t i = 0; i < command_count; i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+static bool is_in_group(const struct command *command, const char *group)
+{
+	size_t length = strlen(group);
+
+	return strncmp(command->name, group, length) == 0 && command->name[length] == ' ';
+}
+
+bool command_is_group(const char *word)
+{
+	for (size_t i = 0; i < command_count; i++)
+		if (is_in_group(&commands[i], word))
+			return true;
+	return false;
+}
+
+const struct command *command_group_words(const char *group, char *text, size_t size)
+{
+	const struct command *last = NULL;
+	size_t used, count = 0;
+
+	text[0] = '\0';
+	for (size_t i = 0; i < command_count; i++) {
+		if (!is_in_group(&commands[i], group))
+			continue;
+		used = strlen(text);
+		snprintf(text + used, size - used, "%s%s", count == 0 ? "" : ", ",
+		    commands[i].name + strlen(group) + 1);
+		last = &commands[i];
+		count++;
+	}
+	return count == 1 ? last : NULL;
+}
 
 /* The rows that hold at one place of the command line, ready for getopt_long. */
 struct rows {
@@ -102,9 +144,9 @@ static void nearest_offer(struct nearest *nearest, const char *typed, const char
 static void hint_help(const struct command *command)
 {
 	if (command == NULL)
-		talk_hint("'rehost --help' lists commands and options");
+		talk_hint("'%s --help' lists commands and options", program.name);
 	else
-		talk_hint("'rehost %s --help' lists its options", command->name);
+		talk_hint("'%s %s --help' lists its options", program.name, command->name);
 }
 
 static int unknown_option(
@@ -156,7 +198,7 @@ static int refuse(
 	return EXIT_USAGE;
 }
 
-static int take(struct arguments *arguments, const struct option_row *row, char *value)
+static int take(struct arguments *arguments, const struct option_row *row, const char *value)
 {
 	char *end;
 
@@ -177,7 +219,13 @@ static int take(struct arguments *arguments, const struct option_row *row, char 
 		}
 		arguments->recipients[arguments->recipient_count++] = value;
 	}
-	arguments->values[row->id] = row->argument == NULL ? "" : value;
+	if (arguments->given_count == GIVEN_MAX) {
+		talk_error("too many options: at most %d", GIVEN_MAX);
+		return EXIT_USAGE;
+	}
+	value = row->argument == NULL ? "" : value;
+	arguments->given[arguments->given_count++] = (struct given){row->id, value};
+	arguments->values[row->id] = value;
 	return EXIT_DONE;
 }
 
@@ -230,10 +278,10 @@ static int unknown_command(const char *group, const char *typed)
 	else
 		talk_error("unknown command: %s %s", group, typed);
 	if (nearest.name != NULL)
-		talk_hint("did you mean 'rehost %s%s%s'?", group == NULL ? "" : group,
+		talk_hint("did you mean '%s %s%s%s'?", program.name, group == NULL ? "" : group,
 		    group == NULL ? "" : " ", nearest.name);
 	else
-		talk_hint("'rehost --help' lists the commands");
+		talk_hint("'%s --help' lists the commands", program.name);
 	return EXIT_USAGE;
 }
 
@@ -246,7 +294,7 @@ static int find_alone(const char *group, struct arguments *arguments)
 	if (arguments->command != NULL)
 		return EXIT_DONE;
 	talk_error("%s needs one of these after it: %s", group, words);
-	talk_hint("'rehost help %s' tells what they do", group);
+	talk_hint("'%s help %s' tells what they do", program.name, group);
 	return EXIT_USAGE;
 }
 

@@ -15,6 +15,26 @@ enum option_id {
 	OPTION_QUIET,
 	OPTION_HELP,
 	OPTION_VERSION,
+	/* of rehost-issue */
+	OPTION_ACTION,
+	OPTION_BACKUP,
+	OPTION_COMPUTER,
+	OPTION_COMPUTERS,
+	OPTION_CONTENT_KEY,
+	OPTION_CONTENT_KEYS,
+	OPTION_EXPIRES,
+	OPTION_ID,
+	OPTION_ISSUED,
+	OPTION_ISSUER,
+	OPTION_KEY,
+	OPTION_KEY_ID,
+	OPTION_KEYS,
+	OPTION_NOT_BEFORE,
+	OPTION_PRIORITY,
+	OPTION_ROOT,
+	OPTION_SERVICE,
+	OPTION_TITLE,
+	/* of rehost */
 	OPTION_VERBOSE,
 	OPTION_FORMAT,
 	OPTION_FILTER,
@@ -72,17 +92,24 @@ struct command {
 };
 
 #define RECIPIENTS_MAX 64
+#define GIVEN_MAX 256
 
 struct arguments {
 	const struct command *command; /* NULL: none was named */
 	const char *values[OPTION_COUNT]; /* NULL: not given; "" if it takes no argument */
 	const char *recipients[RECIPIENTS_MAX]; /* every --recipient */
 	size_t recipient_count;
+	/* Every option, for those that may be repeated. */
+	struct given {
+		enum option_id id;
+		const char *value;
+	} given[GIVEN_MAX];
+	size_t given_count;
 	char **operands;
 	int operand_count;
 };
 
-/* commands.c */
+/* commands.c of each program */
 extern const struct command commands[];
 extern const size_t command_count;
 extern const struct option_row global_options[];

@@ -46,7 +46,7 @@ static int read_text(
 			    error, RH_E_ARGUMENT, "%s is too long for a secret", name);
 	}
 	if (got < 0)
-		return error_errno(error, RH_E_READ, "%s", name);
+		return error_errno(error, RH_E_READ, errno, "%s", name);
 	text[used] = '\0';
 	if (strlen(text) != used)
 		return error_set(error, RH_E_ARGUMENT, "%s is not text", name);
@@ -124,7 +124,7 @@ static int read_whole(const char *path, char *text, size_t size, rh_error *error
 	} else {
 		fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 		if (fd < 0)
-			return error_errno(error, RH_E_OPEN, "%s", path);
+			return error_errno(error, RH_E_OPEN, errno, "%s", path);
 	}
 	code = read_text(fd, false, name, text, size, error);
 	if (fd != STDIN_FILENO)

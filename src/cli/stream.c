@@ -95,7 +95,7 @@ static int read_more(struct stream *stream, rh_error *error)
 		    stream->fd, stream->buffer + stream->end, stream->capacity - stream->end);
 	} while (got < 0 && (errno == EINTR || errno == EAGAIN));
 	if (got < 0)
-		return error_errno(error, RH_E_READ, "%s cannot be read", stream->name);
+		return error_errno(error, RH_E_READ, errno, "%s cannot be read", stream->name);
 	stream->at_end = got == 0;
 	stream->end += (size_t)got;
 	return RH_OK;

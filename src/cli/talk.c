@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/program.h"
 #include "cli/text.h"
 #include "cli/talk.h"
 
@@ -60,10 +61,12 @@ void talk(const char *format, ...)
 
 void talk_error(const char *format, ...)
 {
+	char prefix[32];
 	va_list arguments;
 
+	snprintf(prefix, sizeof prefix, "%s: ", program.name);
 	va_start(arguments, format);
-	say("rehost: ", format, arguments);
+	say(prefix, format, arguments);
 	va_end(arguments);
 }
 

@@ -17,7 +17,7 @@ bool talk_quiet(void);
 /* Something worth saying; nothing if quiet. */
 void talk(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* "rehost: what went wrong: where" */
+/* "PROGRAM: what went wrong: where" */
 void talk_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* "hint: what to do next"; belongs to the error before it. */
