@@ -18,6 +18,8 @@
 #define FRAME_DOCUMENT_MAX (1u << 20) /* bytes of one document */
 #define FRAME_PART_MAX (64u << 10) /* bytes of one secret, of one state */
 #define FRAME_FACTS_MAX (4u << 10) /* bytes of one licence's facts */
+#define BACKUP_SERVICES_MAX 512 /* services with managed secrets in one backup */
+#define BACKUP_ISSUERS_MAX (128u << 10) /* bytes of issuers.json */
 
 /* ---- The directory and its generations ---- */
 
@@ -89,18 +91,24 @@ struct backup_header {
 	char *issuers; /* what issuers.json holds, JSON text; NULL: none.  Owned. */
 	/*
 	 * Proof: HMAC-SHA-256 over rehost.json and issuers.json, under a key that only holders
-	 * of the recovery key can make (backup_proof_key).  Who is merely a recipient cannot
-	 * have written a backup that carries it.  Set by the reader; the writer makes it.
+	 * of the recovery key can make (backup_proof_key).  Who merely encrypts for it cannot
+	 * have written a backup that carries it.  Frames carry one of their own, or who reads
+	 * one backup could put other licences behind its header.  Set by the reader; the
+	 * writer makes it.
 	 */
 	bool has_proof;
 	uint8_t proof[DIGEST_SIZE];
 	uint8_t proven[DIGEST_SIZE]; /* set by the reader: digest of what the proof is over */
 };
+
+/* ---- Proof: proof.c ---- */
+
 /* Secret: 32 bytes from the secret half of a recovery key. */
 int backup_proof_key(
     const struct age_identity *recovery, uint8_t ret[KEY_SIZE], rh_error *error);
 /* Whether the header that was read carries the proof of this key. */
 bool backup_header_proven(const struct backup_header *header, const uint8_t key[KEY_SIZE]);
+
 void backup_header_free(struct backup_header *header);
 
 /* ---- Managed secrets: managed.c ---- */
@@ -122,6 +130,10 @@ struct frame_builder;
 int frame_builder_new(struct frame_builder **ret, rh_error *error);
 void frame_builder_free(struct frame_builder *builder);
 
+/* Every frame from here on gets a proof, for the backup ${id}. */
+void frame_builder_prove(
+    struct frame_builder *builder, const uint8_t key[KEY_SIZE], const char *id);
+
 /* Starts a frame; ${number} names its manifest, ${time} stands in every member. */
 int frame_begin(struct frame_builder *builder, uint32_t number, int64_t time, rh_error *error);
 
@@ -142,6 +154,7 @@ struct frame_license {
 	    *facts; /* what the document says, one line of text; for the writer's own use */
 	size_t facts_size;
 	bool sealed; /* ${secret} is a managed one, sealed by backup_managed_seal */
+	bool proven; /* set by the parser: the frame carries the proof that was asked for */
 };
 
 /*
@@ -171,6 +184,10 @@ struct frame_parser;
 int frame_parser_new(struct frame_parser **ret, rh_error *error);
 void frame_parser_free(struct frame_parser *parser);
 
+/* Frames of the backup ${id} are looked at for the proof of this key. */
+void frame_parser_prove(
+    struct frame_parser *parser, const uint8_t key[KEY_SIZE], const char *id);
+
 /*
  * Decompresses and reads every member, compares documents with the frame's
  * manifest (both ways), and calls ${on_license} for each licence; its memory is
@@ -191,7 +208,8 @@ struct backup_writer;
  * Starts a generation under a temporary name, with ${header} as first member,
  * signed by ${signing_key} (P-256 scalar).  Fills ${header->id}, ${header->created}
  * (later than every generation there), ${header->format_version}, and ${header->generator}
- * if it is empty; ${header->computer_key} is not read.  ${proof_key} NULL: without proof.
+ * if it is empty; ${header->computer_key} is not read.  ${proof_key} NULL: without proof; else
+ * the frames want theirs, too.
  * ${directory} outlives the writer.
  */
 int backup_writer_new(struct backup_directory *directory, struct backup_header *header,

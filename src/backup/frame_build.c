@@ -12,6 +12,7 @@ struct frame_builder {
 	struct buffer manifest;
 	struct buffer facts;
 	struct buffer compressed;
+	struct frame_prover prover;
 	uint32_t number;
 	int64_t time;
 };
@@ -44,7 +45,14 @@ void frame_builder_free(struct frame_builder *builder)
 	buffer_free_secret(&builder->manifest);
 	buffer_free_secret(&builder->facts);
 	buffer_free_secret(&builder->compressed);
+	bytes_wipe(&builder->prover, sizeof builder->prover);
 	free(builder);
+}
+
+void frame_builder_prove(
+    struct frame_builder *builder, const uint8_t key[KEY_SIZE], const char *id)
+{
+	frame_prover_set(&builder->prover, key, id);
 }
 
 int frame_begin(struct frame_builder *builder, uint32_t number, int64_t time, rh_error *error)
@@ -143,8 +151,10 @@ int frame_reserve(struct frame_builder *builder, size_t size, uint8_t **ret, rh_
 int frame_add(
     struct frame_builder *builder, const struct frame_license *license, rh_error *error)
 {
-	size_t used = builder->tar.size + tar_member_size(builder->manifest.size) +
-		      tar_member_size(builder->facts.size + license->facts_size + TAR_PATH_MAX);
+	size_t used =
+	    builder->tar.size + tar_member_size(builder->manifest.size) +
+	    tar_member_size(builder->facts.size + license->facts_size + TAR_PATH_MAX) +
+	    tar_member_size(2 * DIGEST_SIZE);
 	int code;
 
 	if (!frame_component_valid(license->component))
@@ -169,7 +179,8 @@ int frame_add(
 	code = add_part(builder, license->component, "document", license->document,
 	    license->document_size, license->digest, error);
 	if (code == RH_OK && license->secret_size > 0)
-		code = add_part(builder, license->component, "secret", license->secret,
+		code = add_part(builder, license->component,
+		    license->sealed ? "secret.sealed" : "secret", license->secret,
 		    license->secret_size, NULL, error);
 	if (code == RH_OK && license->state_size > 0)
 		code = add_part(builder, license->component, "state.json", license->state,
@@ -177,24 +188,47 @@ int frame_add(
 	return code == RH_OK ? add_facts(builder, license, error) : code;
 }
 
+/* A member that is of no licence: "manifest/NUMBER" and the suffix. */
+static int add_list(struct frame_builder *builder, const char *suffix, const void *bytes,
+    size_t size, rh_error *error)
+{
+	char path[TAR_PATH_MAX + 1];
+
+	snprintf(path, sizeof path, "manifest/%06u%s", builder->number, suffix);
+	return tar_append(&builder->tar, path, bytes, size, builder->time, error);
+}
+
+static int add_proof(struct frame_builder *builder, rh_error *error)
+{
+	char path[TAR_PATH_MAX + 1], hex[2 * DIGEST_SIZE + 1];
+	uint8_t proof[DIGEST_SIZE];
+	int code;
+
+	snprintf(path, sizeof path, "manifest/%06u.sha256", builder->number);
+	code =
+	    frame_prover_make(&builder->prover, builder->digest, path, builder->manifest.data,
+		builder->manifest.size, builder->facts.data, builder->facts.size, proof, error);
+	if (code != RH_OK)
+		return code;
+	text_hex(hex, proof, sizeof proof);
+	return add_list(builder, ".mac", hex, strlen(hex), error);
+}
+
 /* The manifest is the last member; without a licence there is neither it nor a frame. */
 static int end_frame(struct frame_builder *builder, rh_error *error)
 {
-	char path[TAR_PATH_MAX + 1];
-	int code;
+	int code = RH_OK;
 
 	if (builder->manifest.size == 0)
 		return RH_OK;
-	if (builder->facts.size > 0) {
-		snprintf(path, sizeof path, "manifest/%06u.facts", builder->number);
-		code = tar_append(&builder->tar, path, builder->facts.data, builder->facts.size,
-		    builder->time, error);
-		if (code != RH_OK)
-			return code;
-	}
-	snprintf(path, sizeof path, "manifest/%06u.sha256", builder->number);
-	code = tar_append(&builder->tar, path, builder->manifest.data, builder->manifest.size,
-	    builder->time, error);
+	if (builder->facts.size > 0)
+		code = add_list(
+		    builder, ".facts", builder->facts.data, builder->facts.size, error);
+	if (code == RH_OK && builder->prover.set)
+		code = add_proof(builder, error);
+	if (code == RH_OK)
+		code = add_list(
+		    builder, ".sha256", builder->manifest.data, builder->manifest.size, error);
 	if (code == RH_OK)
 		code = zframe_pack(builder->compressor, builder->tar.data, builder->tar.size,
 		    &builder->compressed, error);

@@ -5,7 +5,7 @@
 #include "base/text.h"
 #include "backup/internal.h"
 
-enum part_kind { PART_DOCUMENT, PART_SECRET, PART_STATE, PART_COUNT };
+enum part_kind { PART_DOCUMENT, PART_SECRET, PART_SEALED, PART_STATE, PART_COUNT };
 
 static const struct {
 	const char *name;
@@ -13,6 +13,7 @@ static const struct {
 } kinds[PART_COUNT] = {
     [PART_DOCUMENT] = {"document", FRAME_DOCUMENT_MAX},
     [PART_SECRET] = {"secret", FRAME_PART_MAX},
+    [PART_SEALED] = {"secret.sealed", FRAME_PART_MAX},
     [PART_STATE] = {"state.json", FRAME_PART_MAX},
 };
 
@@ -35,6 +36,7 @@ struct item {
 struct lists {
 	struct tar_member manifest;
 	struct tar_member facts;
+	struct tar_member proof;
 };
 
 struct frame_parser {
@@ -47,6 +49,8 @@ struct frame_parser {
 	size_t *sorted; /* indexes of the first ${members} items, by component */
 	size_t sorted_capacity;
 	size_t members; /* items that have a member; behind them those only listed */
+	struct frame_prover prover;
+	bool proven; /* the frame carries its proof */
 };
 
 int frame_parser_new(struct frame_parser **ret, rh_error *error)
@@ -79,7 +83,14 @@ void frame_parser_free(struct frame_parser *parser)
 	buffer_free_secret(&parser->tar);
 	free(parser->items);
 	free(parser->sorted);
+	bytes_wipe(&parser->prover, sizeof parser->prover);
 	free(parser);
+}
+
+void frame_parser_prove(
+    struct frame_parser *parser, const uint8_t key[KEY_SIZE], const char *id)
+{
+	frame_prover_set(&parser->prover, key, id);
 }
 
 static int corrupt(const char *what, rh_error *error)
@@ -156,6 +167,9 @@ static int take_member(struct frame_parser *parser, const char *component, enum 
 		return corrupt("a member that is there twice", error);
 	part->bytes = member->bytes;
 	part->size = member->size;
+	part = parser->items[parser->count - 1].parts;
+	if (part[PART_SECRET].bytes != NULL && part[PART_SEALED].bytes != NULL)
+		return corrupt("a licence with two secrets", error);
 	return RH_OK;
 }
 
@@ -195,6 +209,8 @@ static int read_members(struct frame_parser *parser, struct lists *lists, rh_err
 			lists->manifest = member;
 		else if (code == RH_OK && is_list(member.path, ".facts"))
 			lists->facts = member;
+		else if (code == RH_OK && is_list(member.path, ".mac"))
+			lists->proof = member;
 		if (code != RH_OK)
 			return code;
 	}
@@ -347,6 +363,29 @@ static int read_facts(
 	return RH_OK;
 }
 
+/* ---- The proof ---- */
+
+/* Another's proof, or none, is no damage: then nothing is proven. */
+static int check_proof(struct frame_parser *parser, const struct lists *lists, rh_error *error)
+{
+	char hex[2 * DIGEST_SIZE + 1];
+	uint8_t told[DIGEST_SIZE], proof[DIGEST_SIZE];
+	int code;
+
+	if (!parser->prover.set || lists->proof.bytes == NULL ||
+	    lists->proof.size != sizeof hex - 1)
+		return RH_OK;
+	memcpy(hex, lists->proof.bytes, lists->proof.size);
+	hex[sizeof hex - 1] = '\0';
+	if (!text_unhex(hex, told, sizeof told))
+		return RH_OK;
+	code = frame_prover_make(&parser->prover, parser->digest, lists->manifest.path,
+	    lists->manifest.bytes, lists->manifest.size, lists->facts.bytes, lists->facts.size,
+	    proof, error);
+	parser->proven = code == RH_OK && bytes_equal(told, proof, sizeof told);
+	return code;
+}
+
 /* ---- Licences ---- */
 
 /* RH_E_LICENSE_DAMAGED unless the members are those that the manifest lists. */
@@ -380,22 +419,26 @@ static int check_item(struct frame_parser *parser, const struct item *item, rh_e
 	return RH_OK;
 }
 
-static int give_item(const struct item *item,
+static int give_item(const struct frame_parser *parser, const struct item *item,
     int (*on_license)(void *context, const struct frame_license *license, rh_error *error),
     void *context, rh_error *error)
 {
 	const struct part *parts = item->parts;
+	bool sealed = parts[PART_SEALED].bytes != NULL;
+	const struct part *secret = &parts[sealed ? PART_SEALED : PART_SECRET];
 	struct frame_license license = {
 	    .component = item->component,
 	    .document = parts[PART_DOCUMENT].bytes,
 	    .document_size = parts[PART_DOCUMENT].size,
 	    .digest = parts[PART_DOCUMENT].digest,
-	    .secret = parts[PART_SECRET].bytes,
-	    .secret_size = parts[PART_SECRET].size,
+	    .secret = secret->bytes,
+	    .secret_size = secret->size,
 	    .state = parts[PART_STATE].bytes,
 	    .state_size = parts[PART_STATE].size,
 	    .facts = item->facts,
 	    .facts_size = item->facts_size,
+	    .sealed = sealed,
+	    .proven = parser->proven,
 	};
 
 	return on_license(context, &license, error);
@@ -403,10 +446,11 @@ static int give_item(const struct item *item,
 
 static int read_frame(struct frame_parser *parser, const struct buffer *frame, rh_error *error)
 {
-	struct lists lists = {.manifest.bytes = NULL, .facts.bytes = NULL};
+	struct lists lists = {0};
 	int code;
 
 	parser->count = 0;
+	parser->proven = false;
 	code = zframe_unpack(
 	    parser->decompressor, frame->data, frame->size, FRAME_MAX, &parser->tar, error);
 	if (code == RH_OK)
@@ -419,6 +463,8 @@ static int read_frame(struct frame_parser *parser, const struct buffer *frame, r
 		code = read_facts(parser, &lists.facts, error);
 	if (code == RH_OK && lists.manifest.bytes != NULL)
 		code = read_manifest(parser, &lists.manifest, error);
+	if (code == RH_OK && lists.manifest.bytes != NULL)
+		code = check_proof(parser, &lists, error);
 	return code;
 }
 
@@ -435,7 +481,7 @@ int frame_parse(struct frame_parser *parser, const struct buffer *frame,
 
 		code = check_item(parser, item, &why);
 		if (code == RH_OK)
-			code = give_item(item, on_license, context, error);
+			code = give_item(parser, item, on_license, context, error);
 		else if (code == RH_E_LICENSE_DAMAGED && on_damaged != NULL)
 			code = on_damaged(context, item->component, &why);
 		else if (error != NULL)

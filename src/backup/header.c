@@ -1,63 +1,83 @@
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "crypto/jsontext.h"
 #include "backup/internal.h"
 
 #define HEADER_MEMBER "rehost.json"
 #define SIGNATURE_MEMBER "rehost.json.jws"
+#define PROOF_MEMBER "rehost.json.mac"
+#define ISSUERS_MEMBER "issuers.json"
 #define FORMAT_NAME "rehost-backup"
-#define HEADER_MAX 65536
+#define HEADER_MAX (1024 * 1024)
 #define SIGNATURE_MAX 4096
+#define SERVICE_MAX 511 /* bytes of an address */
+#define SERVICE_KEY_MAX 1024 /* characters of a sealed batch key */
 #define BASE64URL "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 void backup_header_free(struct backup_header *header)
 {
 	free(header->computer_key);
 	header->computer_key = NULL;
+	for (size_t i = 0; i < header->service_count; i++) {
+		free(header->services[i].service);
+		free(header->services[i].key);
+	}
+	free(header->services);
+	header->services = NULL;
+	header->service_count = 0;
+	free(header->issuers);
+	header->issuers = NULL;
 }
 
-/*
- * Reads one JSON text; ${*ret} stays NULL if it is none.  jansson (2.14, lex_save) drops
- * characters of a token when its buffer cannot grow, and goes on: what two readings
- * agree on is what the text says.
- */
+/* Reads one JSON text; ${*ret} stays NULL if it is none. */
 static int load(const void *bytes, size_t size, json_t **ret, rh_error *error)
 {
-	json_error_t why[2];
-	json_t *json[2];
-	int code = RH_OK;
-
-	for (int i = 0; i < 2; i++)
-		json[i] = json_loadb(bytes, size, JSON_REJECT_DUPLICATES, &why[i]);
-	if (json[0] != NULL && json[1] != NULL && json_equal(json[0], json[1]))
-		*ret = json_incref(json[0]);
-	else if (json[0] != NULL || json[1] != NULL ||
-		 json_error_code(&why[0]) == json_error_out_of_memory ||
-		 json_error_code(&why[1]) == json_error_out_of_memory)
-		code = error_memory(error);
-	json_decref(json[0]);
-	json_decref(json[1]);
-	return code;
+	return jsontext_read(bytes, size, ret, NULL) == RH_E_MEMORY ? error_memory(error)
+								    : RH_OK;
 }
 
 /* ---- Writing ---- */
+
+/* Adds the services, if there are any; false without memory. */
+static bool set_services(json_t *json, const struct backup_header *header)
+{
+	json_t *services;
+
+	if (header->service_count == 0)
+		return true;
+	services = json_array();
+	for (size_t i = 0; services != NULL && i < header->service_count; i++)
+		if (json_array_append_new(services,
+			json_pack("{s:s, s:s}", "service", header->services[i].service, "key",
+			    header->services[i].key)) != 0) {
+			json_decref(services);
+			return false;
+		}
+	return json_object_set_new(json, "services", services) == 0;
+}
 
 /* Takes ${key} over. */
 static json_t *header_json(const struct backup_header *header, json_t *key)
 {
 	char created[TIME_TEXT_SIZE];
+	json_t *json;
 
 	time_format(created, header->created);
-	return json_pack("{s:s, s:i, s:s, s:s, s:s, s:{s:s, s:o}, s:{s:I, s:I, s:I}, s:I}",
+	json = json_pack("{s:s, s:i, s:s, s:s, s:s, s:{s:s, s:o}, s:{s:I, s:I, s:I}, s:I}",
 	    "format", FORMAT_NAME, "version", BACKUP_FORMAT_VERSION, "id", header->id,
 	    "created", created, "generator", header->generator, "computer", "id",
 	    header->computer_id, "key", key, "licenses", "owned", (json_int_t)header->owned,
 	    "managed", (json_int_t)header->managed, "restricted",
 	    (json_int_t)header->restricted, "bytes", (json_int_t)header->bytes);
+	if (json != NULL && !set_services(json, header)) {
+		json_decref(json);
+		return NULL;
+	}
+	return json;
 }
 
 static int header_text(
@@ -84,8 +104,34 @@ static int header_text(
 	return code;
 }
 
+/* The issuers, and the proof of them and the header. */
+static int write_proof(const struct backup_header *header, const char *text,
+    const uint8_t *proof_key, struct buffer *tar, rh_error *error)
+{
+	size_t size = header->issuers != NULL ? strlen(header->issuers) : 0;
+	uint8_t over[DIGEST_SIZE], proof[DIGEST_SIZE];
+	char hex[2 * DIGEST_SIZE + 1];
+	int code = RH_OK;
+
+	if (size > BACKUP_ISSUERS_MAX)
+		return error_set(
+		    error, RH_E_ARGUMENT, "issuers of over %u bytes", BACKUP_ISSUERS_MAX);
+	if (size > 0)
+		code = tar_append(
+		    tar, ISSUERS_MEMBER, header->issuers, size, header->created, error);
+	if (code != RH_OK || proof_key == NULL)
+		return code;
+	code = proof_of_header(over, text, strlen(text), header->issuers, size, error);
+	if (code == RH_OK)
+		code = hmac_sha256(proof, proof_key, KEY_SIZE, over, sizeof over, error);
+	if (code != RH_OK)
+		return code;
+	text_hex(hex, proof, sizeof proof);
+	return tar_append(tar, PROOF_MEMBER, hex, strlen(hex), header->created, error);
+}
+
 int backup_header_write(const struct backup_header *header, const uint8_t *signing_key,
-    struct buffer *tar, rh_error *error)
+    const uint8_t *proof_key, struct buffer *tar, rh_error *error)
 {
 	char *text = NULL, *signature = NULL;
 	int code = header_text(header, signing_key, &text, error);
@@ -98,6 +144,8 @@ int backup_header_write(const struct backup_header *header, const uint8_t *signi
 	if (code == RH_OK)
 		code = tar_append(tar, SIGNATURE_MEMBER, signature, strlen(signature),
 		    header->created, error);
+	if (code == RH_OK)
+		code = write_proof(header, text, proof_key, tar, error);
 	free(text);
 	free(signature);
 	return code;
@@ -174,6 +222,44 @@ static int read_members(const json_t *json, struct backup_header *header, rh_err
 	return RH_OK;
 }
 
+/* One service that managed secrets are for; its name and key are copied. */
+static int read_service(const json_t *json, struct backup_header *header, rh_error *error)
+{
+	struct backup_service *service = &header->services[header->service_count];
+	char address[SERVICE_MAX + 1], key[SERVICE_KEY_MAX + 1];
+
+	if (!get_text(json, "service", address, sizeof address) ||
+	    !get_text(json, "key", key, sizeof key) ||
+	    strspn(key, BASE64URL ".") != strlen(key))
+		return corrupt("a service that is none", error);
+	for (size_t i = 0; i < header->service_count; i++)
+		if (strcmp(header->services[i].service, address) == 0)
+			return corrupt("a service that is there twice", error);
+	header->service_count++;
+	service->service = strdup(address);
+	service->key = strdup(key);
+	if (service->service == NULL || service->key == NULL)
+		return error_memory(error);
+	return RH_OK;
+}
+
+static int read_services(const json_t *json, struct backup_header *header, rh_error *error)
+{
+	const json_t *services = json_object_get(json, "services");
+	int code = RH_OK;
+
+	if (services == NULL)
+		return RH_OK;
+	if (!json_is_array(services) || json_array_size(services) > BACKUP_SERVICES_MAX)
+		return corrupt("services that are none", error);
+	header->services = calloc(json_array_size(services) + 1, sizeof *header->services);
+	if (header->services == NULL)
+		return error_memory(error);
+	for (size_t i = 0; i < json_array_size(services) && code == RH_OK; i++)
+		code = read_service(json_array_get(services, i), header, error);
+	return code;
+}
+
 /* The key as text, made of its members: json_dumps may lose some for want of memory. */
 static int read_key(const json_t *json, char **ret, rh_error *error)
 {
@@ -191,71 +277,113 @@ static int read_key(const json_t *json, char **ret, rh_error *error)
 	return RH_OK;
 }
 
+/* The members of the first frame that are of interest; bytes NULL: not there. */
+struct members {
+	struct tar_member header;
+	struct tar_member signature;
+	struct tar_member proof;
+	struct tar_member issuers;
+};
+
 /* Takes the key out of the header and checks the signature with it. */
-static int read_signature(const json_t *json, const struct tar_member *header_member,
-    const struct tar_member *signature_member, struct backup_header *header, rh_error *error)
+static int read_signature(const json_t *json, const struct members *members,
+    struct backup_header *header, rh_error *error)
 {
+	const struct tar_member *member = &members->signature;
 	char signature[SIGNATURE_MAX + 1], *key = NULL;
 	int code = read_key(json, &key, error);
 
 	if (code != RH_OK)
 		return code;
 	header->computer_key = key;
-	if (signature_member->bytes == NULL || signature_member->size > SIGNATURE_MAX ||
-	    memchr(signature_member->bytes, '\0', signature_member->size) != NULL)
+	if (member->bytes == NULL || member->size > SIGNATURE_MAX ||
+	    memchr(member->bytes, '\0', member->size) != NULL)
 		return corrupt("no signature", error);
-	memcpy(signature, signature_member->bytes, signature_member->size);
-	signature[signature_member->size] = '\0';
+	memcpy(signature, member->bytes, member->size);
+	signature[member->size] = '\0';
 	return es256_verify_detached(
-	    key, signature, header_member->bytes, header_member->size, error);
+	    key, signature, members->header.bytes, members->header.size, error);
 }
 
-/* Finds the two members; neither may be there twice. */
-static int find_members(const void *tar, size_t size, struct tar_member *header,
-    struct tar_member *signature, rh_error *error)
+/* The issuers and the proof, as far as they are there.  Whose proof it is is not asked. */
+static int read_proof(
+    const struct members *members, struct backup_header *header, rh_error *error)
 {
+	const struct tar_member *issuers = &members->issuers, *proof = &members->proof;
+	char hex[2 * DIGEST_SIZE + 1];
+
+	if (issuers->bytes != NULL) {
+		if (issuers->size == 0 || issuers->size > BACKUP_ISSUERS_MAX ||
+		    memchr(issuers->bytes, '\0', issuers->size) != NULL)
+			return corrupt("no valid issuers beside it", error);
+		header->issuers = strndup((const char *)issuers->bytes, issuers->size);
+		if (header->issuers == NULL)
+			return error_memory(error);
+	}
+	if (proof->bytes == NULL)
+		return RH_OK;
+	if (proof->size != sizeof hex - 1)
+		return corrupt("no valid proof beside it", error);
+	memcpy(hex, proof->bytes, proof->size);
+	hex[sizeof hex - 1] = '\0';
+	if (!text_unhex(hex, header->proof, DIGEST_SIZE))
+		return corrupt("no valid proof beside it", error);
+	header->has_proof = true;
+	return proof_of_header(header->proven, members->header.bytes, members->header.size,
+	    issuers->bytes, issuers->size, error);
+}
+
+/* Finds the members; none may be there twice. */
+static int find_members(const void *tar, size_t size, struct members *members, rh_error *error)
+{
+	const struct {
+		const char *path;
+		struct tar_member *member;
+	} known[] = {{HEADER_MEMBER, &members->header}, {SIGNATURE_MEMBER, &members->signature},
+	    {PROOF_MEMBER, &members->proof}, {ISSUERS_MEMBER, &members->issuers}};
 	struct tar_cursor cursor = {tar, size, 0};
 	struct tar_member member;
 	bool end = false;
 
 	for (;;) {
-		struct tar_member *target = NULL;
 		int code = tar_next(&cursor, &member, &end, error);
 
 		if (code != RH_OK || end)
 			return code;
-		if (strcmp(member.path, HEADER_MEMBER) == 0)
-			target = header;
-		else if (strcmp(member.path, SIGNATURE_MEMBER) == 0)
-			target = signature;
-		if (target == NULL)
-			continue;
-		if (target->bytes != NULL)
-			return corrupt("there twice", error);
-		*target = member;
+		for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+			if (strcmp(member.path, known[i].path) != 0)
+				continue;
+			if (known[i].member->bytes != NULL)
+				return corrupt("there twice", error);
+			*known[i].member = member;
+		}
 	}
 }
 
 int backup_header_read(const void *tar, size_t size, struct backup_header *ret, rh_error *error)
 {
-	struct tar_member header_member = {.bytes = NULL}, signature_member = {.bytes = NULL};
+	struct members members = {0};
 	struct backup_header header = {0};
 	json_t *json = NULL;
 	int code;
 
-	code = find_members(tar, size, &header_member, &signature_member, error);
+	code = find_members(tar, size, &members, error);
 	if (code != RH_OK)
 		return code;
-	if (header_member.bytes == NULL || header_member.size > HEADER_MAX)
+	if (members.header.bytes == NULL || members.header.size > HEADER_MAX)
 		return corrupt("not there, or too large", error);
-	code = load(header_member.bytes, header_member.size, &json, error);
+	code = load(members.header.bytes, members.header.size, &json, error);
 	if (code != RH_OK)
 		return code;
 	if (json == NULL)
 		return corrupt("not JSON", error);
 	code = read_members(json, &header, error);
 	if (code == RH_OK)
-		code = read_signature(json, &header_member, &signature_member, &header, error);
+		code = read_services(json, &header, error);
+	if (code == RH_OK)
+		code = read_signature(json, &members, &header, error);
+	if (code == RH_OK)
+		code = read_proof(&members, &header, error);
 	json_decref(json);
 	if (code != RH_OK) {
 		backup_header_free(&header);

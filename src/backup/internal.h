@@ -71,11 +71,11 @@ bool frame_component_valid(const char *component);
 /* ---- header.c ---- */
 
 /* The most that the first frame may hold. */
-#define HEADER_FRAME_MAX ((size_t)256 << 10)
+#define HEADER_FRAME_MAX ((size_t)2 << 20)
 
-/* Appends rehost.json and its signature to ${tar}. */
+/* Appends rehost.json, its signature, and, as far as there are, issuers and proof to ${tar}. */
 int backup_header_write(const struct backup_header *header, const uint8_t *signing_key,
-    struct buffer *tar, rh_error *error);
+    const uint8_t *proof_key, struct buffer *tar, rh_error *error);
 
 /*
  * Reads what backup_header_write wrote; other members are skipped.  ${*ret} is
@@ -83,6 +83,25 @@ int backup_header_write(const struct backup_header *header, const uint8_t *signi
  */
 int backup_header_read(
     const void *tar, size_t size, struct backup_header *ret, rh_error *error);
+
+/* ---- proof.c ---- */
+
+/* What a header's proof is over; ${issuers} NULL: none. */
+int proof_of_header(uint8_t ret[DIGEST_SIZE], const void *json, size_t size,
+    const void *issuers, size_t issuers_size, rh_error *error);
+
+/* What a frame is proven with. */
+struct frame_prover {
+	bool set;
+	uint8_t key[KEY_SIZE];
+	char id[BACKUP_ID_SIZE];
+};
+void frame_prover_set(struct frame_prover *prover, const uint8_t key[KEY_SIZE], const char *id);
+
+/* The frame's proof: over the manifest, by its member's name, and the lines of facts. */
+int frame_prover_make(const struct frame_prover *prover, struct digest *digest,
+    const char *manifest_path, const void *manifest, size_t manifest_size, const void *facts,
+    size_t facts_size, uint8_t ret[DIGEST_SIZE], rh_error *error);
 
 /* ---- generation.c: names of generations ---- */
 

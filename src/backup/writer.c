@@ -191,6 +191,7 @@ static int check_header(
 	    (code == RH_OK &&
 		(strcmp(again.id, header->id) != 0 || again.created != header->created ||
 		    again.owned != header->owned || again.managed != header->managed ||
+		    again.service_count != header->service_count ||
 		    again.restricted != header->restricted || again.bytes != header->bytes)))
 		code = error_set(error, RH_E_INTERNAL, "the header that was made is not valid");
 	backup_header_free(&again);
@@ -199,7 +200,7 @@ static int check_header(
 
 /* The first frame. */
 static int write_header(struct backup_writer *writer, struct backup_header *header,
-    const uint8_t *signing_key, rh_error *error)
+    const uint8_t *signing_key, const uint8_t *proof_key, rh_error *error)
 {
 	struct buffer tar = {0}, frame = {0};
 	int code;
@@ -208,7 +209,7 @@ static int write_header(struct backup_writer *writer, struct backup_header *head
 	if (header->generator[0] == '\0')
 		snprintf(
 		    header->generator, sizeof header->generator, "rehost %s", REHOST_VERSION);
-	code = backup_header_write(header, signing_key, &tar, error);
+	code = backup_header_write(header, signing_key, proof_key, &tar, error);
 	if (code == RH_OK)
 		code = check_header(&tar, header, error);
 	if (code == RH_OK)
@@ -228,7 +229,6 @@ int backup_writer_new(struct backup_directory *directory, struct backup_header *
 	struct backup_writer *writer;
 	int code;
 
-	(void)proof_key;
 	if (!directory->writing || count == 0)
 		return error_set(error, RH_E_ARGUMENT, "nothing to write a backup with");
 	writer = calloc(1, sizeof *writer);
@@ -247,7 +247,7 @@ int backup_writer_new(struct backup_directory *directory, struct backup_header *
 		code = age_writer_new(
 		    recipients, count, NULL, 0, sink_block, writer, &writer->age, error);
 	if (code == RH_OK)
-		code = write_header(writer, header, signing_key, error);
+		code = write_header(writer, header, signing_key, proof_key, error);
 	if (code != RH_OK) {
 		backup_writer_free(writer);
 		return code;

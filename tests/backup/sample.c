@@ -51,7 +51,7 @@ struct frame_license sample_license(const struct sample *sample)
 {
 	return (struct frame_license){sample->component, sample->document.data,
 	    sample->document.size, sample->digest, sample->secret.data, sample->secret.size,
-	    sample->state.data, sample->state.size, NULL, 0, false};
+	    sample->state.data, sample->state.size, NULL, 0, false, false};
 }
 
 static bool equal(const void *a, size_t a_size, const void *b, size_t b_size)

@@ -309,7 +309,7 @@ static void put_header(struct buffer *plain)
 	    .computer_id = "00"};
 	struct buffer tar = {0};
 
-	expect_ok(backup_header_write(&header, key, &tar, &error));
+	expect_ok(backup_header_write(&header, key, NULL, &tar, &error));
 	put_frame(plain, tar.data, tar.size);
 	buffer_free(&tar);
 }
@@ -461,7 +461,7 @@ static void signature_covers_every_byte(void **state)
 	bool end = false;
 
 	(void)state;
-	expect_ok(backup_header_write(&header, key, &tar, &error));
+	expect_ok(backup_header_write(&header, key, NULL, &tar, &error));
 	expect_ok(backup_header_read(tar.data, tar.size, &found, &error));
 	backup_header_free(&found);
 	cursor = (struct tar_cursor){tar.data, tar.size, 0};
@@ -499,7 +499,7 @@ static void unsigned_headers(void **state)
 	bool end;
 
 	(void)state;
-	expect_ok(backup_header_write(&header, key, &tar, &error));
+	expect_ok(backup_header_write(&header, key, NULL, &tar, &error));
 	cursor = (struct tar_cursor){tar.data, tar.size, 0};
 	expect_ok(tar_next(&cursor, &member, &end, &error));
 	first = cursor.offset;
