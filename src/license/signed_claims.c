@@ -274,23 +274,17 @@ static int read_policy(struct signed_license *token)
 	return code;
 }
 
-/* Whether ${text} could be a compact JWE: five parts, of which the second to last hold
- * something. */
+/* Whether ${text} could be a compact JWE; what is in its five parts is looked at when it is
+ * opened. */
 static bool compact_jwe(const char *text, size_t size)
 {
+	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+				       "0123456789-_.";
 	size_t dots = 0;
 
-	for (size_t i = 0; i < size; i++) {
-		char c = text[i];
-
-		if (c == '.' && (i == 0 || i + 1 == size || text[i - 1] == '.'))
-			return false;
-		dots += c == '.';
-		if (c != '.' && c != '-' && c != '_' && !(c >= '0' && c <= '9') &&
-		    !(c >= 'A' && c <= 'Z') && !(c >= 'a' && c <= 'z'))
-			return false;
-	}
-	return dots == 4 && size <= JOSE_JWE_MAX;
+	for (size_t i = 0; i < size; i++)
+		dots += text[i] == '.';
+	return dots == 4 && size <= JOSE_JWE_MAX && strspn(text, alphabet) == size;
 }
 
 static int read_content_key(struct signed_license *token)
