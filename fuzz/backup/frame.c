@@ -10,6 +10,9 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* Whose proof no corpus holds. */
+static const uint8_t prover[KEY_SIZE] = "a proof that nobody ever made...";
+
 /* What is given obeys the limits, and all of it can be read. */
 static int on_license(void *context, const struct frame_license *license, rh_error *error)
 {
@@ -18,7 +21,8 @@ static int on_license(void *context, const struct frame_license *license, rh_err
 
 	(void)context;
 	(void)error;
-	if (!frame_component_valid(license->component) ||
+	if (!frame_component_valid(license->component) || license->proven ||
+	    (license->sealed && license->secret == NULL) ||
 	    license->document_size > FRAME_DOCUMENT_MAX ||
 	    license->secret_size > FRAME_PART_MAX || license->state_size > FRAME_PART_MAX)
 		abort();
@@ -66,6 +70,7 @@ static void parse(const struct buffer *frame)
 
 	if (frame_parser_new(&parser, NULL) != RH_OK)
 		abort();
+	frame_parser_prove(parser, prover, "0123456789abcdef");
 	code = frame_parse(parser, frame, on_license, on_damaged, NULL, NULL);
 	if (code != RH_OK && code != RH_E_BACKUP_CORRUPT)
 		abort();

@@ -9,6 +9,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* The private key of the public one in the corpus. */
 static const uint8_t key[KEY_SIZE] = "a signature that is not for real";
 
+/* A proof that is nobody's. */
+static const char mac[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
 static void read_header(const struct buffer *tar)
 {
 	struct backup_header header = {0};
@@ -27,6 +30,11 @@ static void read_header(const struct buffer *tar)
 	for (const char *p = header.generator; *p != '\0'; p++)
 		if ((unsigned char)*p < ' ')
 			abort();
+	for (size_t i = 0; i < header.service_count; i++)
+		if (header.services[i].service[0] == '\0' || header.services[i].key[0] == '\0')
+			abort();
+	if (header.service_count > BACKUP_SERVICES_MAX || backup_header_proven(&header, key))
+		abort();
 	backup_header_free(&header);
 }
 
@@ -39,7 +47,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	if (es256_sign_detached(key, data, size, &signature, NULL) != RH_OK ||
 	    tar_append(&tar, "rehost.json", data, size, 0, NULL) != RH_OK ||
-	    tar_append(&tar, "rehost.json.jws", signature, strlen(signature), 0, NULL) != RH_OK)
+	    tar_append(&tar, "rehost.json.jws", signature, strlen(signature), 0, NULL) !=
+		RH_OK ||
+	    tar_append(&tar, "rehost.json.mac", mac, sizeof mac - 1, 0, NULL) != RH_OK)
 		abort();
 	read_header(&tar);
 	free(signature);
