@@ -1,7 +1,9 @@
 #include <ctype.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 
@@ -16,6 +18,23 @@ uint64_t clock_monotonic(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+int64_t clock_boot(void)
+{
+	struct timespec now;
+
+	return clock_gettime(CLOCK_BOOTTIME, &now) == 0 ? (int64_t)now.tv_sec : 0;
+}
+
+void clock_boot_id(char id[CLOCK_BOOT_ID_SIZE])
+{
+	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	ssize_t size = fd >= 0 ? read(fd, id, CLOCK_BOOT_ID_SIZE - 1) : -1;
+
+	if (fd >= 0)
+		close(fd);
+	id[size == CLOCK_BOOT_ID_SIZE - 1 ? size : 0] = '\0';
 }
 
 void time_format(char text[TIME_TEXT_SIZE], int64_t time)

@@ -11,6 +11,15 @@ int64_t clock_now(void);
 /* Nanoseconds of a clock that never jumps. */
 uint64_t clock_monotonic(void);
 
+/* Seconds since this computer was started, those asleep included. */
+int64_t clock_boot(void);
+
+#define CLOCK_BOOT_ID_SIZE 37 /* a UUID and NUL */
+
+/* Names this run of the kernel, so that two values of clock_boot can be compared; "" if
+ * unknown. */
+void clock_boot_id(char id[CLOCK_BOOT_ID_SIZE]);
+
 #define TIME_TEXT_SIZE 32
 
 /* RFC 3339 in UTC: "2026-11-22T15:10:00Z"; "" for RH_TIME_NONE. */

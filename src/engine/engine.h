@@ -96,6 +96,19 @@ int trust_load(
     struct rh_store *store, bool moved, const char *text, struct trust *ret, rh_error *error);
 void trust_free(struct trust *trust);
 
+/* ---- settle.c: a licence whose id the store knows; within a write transaction ---- */
+
+/*
+ * What becomes of a sealed row after RH_E_LICENSE_CONFLICT of store_insert: RH_S_UPDATED,
+ * RH_S_OLDER, RH_E_LICENSE_CONFLICT.
+ */
+int settle_conflict(struct rh_store *store, struct store_sealer *sealer, struct store_row *row,
+    const struct store_here *here, rh_error *error);
+
+/* Gives an inserted row what it had spent before it was removed: RH_S_STATE_MERGED. */
+int settle_spent(struct rh_store *store, struct store_sealer *sealer, struct store_row *row,
+    rh_error *error);
+
 /* ---- moment.c: the time that rights go by ---- */
 
 /*
@@ -105,6 +118,24 @@ void trust_free(struct trust *trust);
 int moment_now(struct rh_store *store, struct license_moment *ret, rh_error *error);
 /* Notes it in the store, so that it is not earlier again; within a write transaction. */
 int moment_note(struct rh_store *store, const struct license_moment *moment, rh_error *error);
+/* Whether what is noted is over a minute behind ${moment}. */
+int moment_due(
+    struct rh_store *store, const struct license_moment *moment, bool *ret, rh_error *error);
+
+/* ---- licenses.c ---- */
+
+/* A licence as this computer's user sees it: his language, and what is left here. */
+struct license_shown {
+	struct license_view view;
+	char title[sizeof((struct license *)0)->title];
+};
+/* ${state} NULL: the counts as granted.  ${computer} is this one's thumbprint. */
+const rh_license *license_show(struct license_shown *shown, const struct rh_store *store,
+    const struct store_row *row, const struct license_state *state, const char *computer);
+
+/* The licence with this id, or the only one whose id starts so; as rh_get. */
+int license_find(
+    struct rh_store *store, const char *prefix, struct store_row *row, rh_error *error);
 
 /* ---- opening.c: the newest backup that can be read ---- */
 

@@ -3,30 +3,100 @@
 
 #include "engine/engine.h"
 
-/* Shows a licence with the counts that are left by ${state}. */
-static const rh_license *view_with_state(
-    struct license_view *view, const struct store_row *row, const struct license_state *state)
+/* What is left of a count: nothing of one that stays on another computer. */
+static uint64_t left(const rh_count *count, const struct license_state *state, bool here)
 {
-	license_view(view, &row->facts, row->bytes, row->added);
-	for (size_t i = 0; i < view->license.count_count; i++) {
-		for (size_t k = 0; k < state->count_count; k++) {
-			rh_count *count = &view->counts[i];
+	uint64_t remaining = count->remaining;
 
-			if (strcmp(count->action, state->counts[k].action) == 0 &&
-			    state->counts[k].remaining < count->remaining)
-				count->remaining = state->counts[k].remaining;
-		}
-	}
+	if (!here)
+		return 0;
+	for (size_t i = 0; i < state->count_count; i++)
+		if (strcmp(count->action, state->counts[i].action) == 0 &&
+		    state->counts[i].remaining < remaining)
+			remaining = state->counts[i].remaining;
+	return remaining;
+}
+
+const rh_license *license_show(struct license_shown *shown, const struct rh_store *store,
+    const struct store_row *row, const struct license_state *state, const char *computer)
+{
+	struct license_view *view = &shown->view;
+	bool here;
+
+	license_view(view, &row->facts, row->bytes, row->added);
+	license_title(&row->facts, store->language, shown->title, sizeof shown->title);
+	view->license.title = shown->title;
+	if (state == NULL)
+		return &view->license;
+	here = state->computer[0] == '\0' || strcmp(state->computer, computer) == 0;
+	for (size_t i = 0; i < view->license.count_count; i++)
+		view->counts[i].remaining = left(&view->counts[i], state, here);
 	return &view->license;
+}
+
+/* This computer's name in licences. */
+static int this_computer(struct rh_store *store, const char **ret, rh_error *error)
+{
+	const struct jose_key *key;
+	int code = computer_license_key(store->computer, &key, error);
+
+	if (code == RH_OK)
+		*ret = jose_key_thumbprint(key);
+	return code;
+}
+
+/* ---- One by one ---- */
+
+/* All licences on their way to who asked for them. */
+struct enumeration {
+	struct rh_store *store;
+	struct store_sealer *sealer;
+	const char *computer;
+	const struct filter *filter;
+	rh_license_function function;
+	void *context;
+	struct store_row row; /* of a licence whose state is needed */
+	struct store_content content;
+};
+
+/* What is left of a counted licence stands in its state. */
+static int open_state(struct enumeration *all, const char *id, rh_error *error)
+{
+	int code = store_get(all->store->store, id, &all->row, error);
+
+	return code == RH_OK ? store_open_row(all->sealer, &all->row, &all->content, error)
+			     : code;
+}
+
+static int enumerate_row(
+    struct enumeration *all, const struct store_row *row, bool *ret_more, rh_error *error)
+{
+	struct license_shown shown;
+	const rh_license *license;
+	int code = store_check_facts(all->sealer, row, error);
+
+	if (code != RH_OK)
+		return code;
+	license = license_show(&shown, all->store, row, NULL, all->computer);
+	if (!filter_passes(all->filter, license))
+		return RH_OK;
+	if (row->has_state && row->facts.count_count > 0) {
+		code = open_state(all, row->facts.id, error);
+		if (code != RH_OK)
+			return code;
+		license =
+		    license_show(&shown, all->store, row, &all->content.state, all->computer);
+	}
+	*ret_more = all->function(all->context, license) == 0;
+	return RH_OK;
 }
 
 int rh_enumerate(rh_store *store, const char *filter_text, rh_license_function function,
     void *context, rh_error *error)
 {
+	struct enumeration all = {.store = store, .function = function, .context = context};
 	struct store_cursor *cursor = NULL;
-	struct store_sealer *sealer = NULL;
 	struct store_row row = {0};
-	struct license_view view;
 	struct filter filter;
 	bool more = true;
 	int code;
@@ -36,23 +106,33 @@ int rh_enumerate(rh_store *store, const char *filter_text, rh_license_function f
 	code = filter_parse(&filter, filter_text, error);
 	if (code != RH_OK)
 		return code;
-	code = store_sealer_new(store->store, &sealer, error);
+	all.filter = &filter;
+	code = this_computer(store, &all.computer, error);
+	if (code == RH_OK)
+		code = store_sealer_new(store->store, &all.sealer, error);
 	if (code == RH_OK)
 		code = store_cursor_new(store->store, true, &cursor, error);
 	while (code == RH_OK && more) {
 		code = store_cursor_next(cursor, &row, &more, error);
-		if (code != RH_OK || !more)
-			break;
-		code = store_check_facts(sealer, &row, error);
-		license_view(&view, &row.facts, row.bytes, row.added);
-		if (code == RH_OK && filter_passes(&filter, &view.license))
-			more = function(context, &view.license) == 0;
+		if (code == RH_OK && more)
+			code = enumerate_row(&all, &row, &more, error);
 	}
 	store_cursor_free(cursor);
-	store_sealer_free(sealer);
+	store_sealer_free(all.sealer);
+	store_content_free(&all.content);
+	store_row_free(&all.row);
 	store_row_free(&row);
 	filter_free(&filter);
 	return code;
+}
+
+int license_find(
+    struct rh_store *store, const char *prefix, struct store_row *row, rh_error *error)
+{
+	char id[sizeof row->facts.id];
+	int code = store_find(store->store, prefix, id, sizeof id, error);
+
+	return code == RH_OK ? store_get(store->store, id, row, error) : code;
 }
 
 /* Finds the licence and opens it. */
@@ -60,12 +140,8 @@ static int open_license(rh_store *store, const char *prefix, struct store_row *r
     struct store_content *content, rh_error *error)
 {
 	struct store_sealer *sealer = NULL;
-	char id[sizeof row->facts.id];
-	int code;
+	int code = license_find(store, prefix, row, error);
 
-	code = store_find(store->store, prefix, id, sizeof id, error);
-	if (code == RH_OK)
-		code = store_get(store->store, id, row, error);
 	if (code == RH_OK)
 		code = store_sealer_new(store->store, &sealer, error);
 	if (code == RH_OK)
@@ -79,15 +155,18 @@ int rh_get(rh_store *store, const char *id, rh_license_function function, void *
 {
 	struct store_content content = {0};
 	struct store_row row = {0};
-	struct license_view view;
+	struct license_shown shown;
+	const char *computer;
 	int code = argument_text(id, "licence id", error);
 
 	if (code != RH_OK || store == NULL || function == NULL)
 		return error_set(
 		    error, RH_E_ARGUMENT, "no store, licence id or function was given");
-	code = open_license(store, id, &row, &content, error);
+	code = this_computer(store, &computer, error);
 	if (code == RH_OK)
-		function(context, view_with_state(&view, &row, &content.state));
+		code = open_license(store, id, &row, &content, error);
+	if (code == RH_OK)
+		function(context, license_show(&shown, store, &row, &content.state, computer));
 	store_content_free(&content);
 	store_row_free(&row);
 	return code;
@@ -132,11 +211,11 @@ int rh_remove(rh_store *store, const char *id, rh_error *error)
 }
 
 /* Opens one row; a damaged one is reported and counted. */
-static int check_row(struct report *report, struct store_sealer *sealer,
+static int check_row(struct rh_store *store, struct report *report, struct store_sealer *sealer,
     const struct store_row *row, struct store_content *content, rh_summary *summary,
     rh_error *first)
 {
-	struct license_view view;
+	struct license_shown shown;
 	uint8_t digest[DIGEST_SIZE];
 	rh_error why;
 	int code = store_open_row(sealer, row, content, &why);
@@ -161,8 +240,7 @@ static int check_row(struct report *report, struct store_sealer *sealer,
 	summary->failed++;
 	if (first->code == RH_OK)
 		*first = why;
-	report_license(
-	    report, code, license_view(&view, &row->facts, row->bytes, row->added), why.text);
+	report_license(report, code, license_show(&shown, store, row, NULL, ""), why.text);
 	return RH_OK;
 }
 
@@ -183,7 +261,7 @@ static int check_rows(struct rh_store *store, struct report *report, rh_summary 
 		code = store_cursor_next(cursor, &row, &more, error);
 		if (code != RH_OK || !more)
 			break;
-		code = check_row(report, sealer, &row, &content, summary, first);
+		code = check_row(store, report, sealer, &row, &content, summary, first);
 		if (code != RH_OK && error != NULL)
 			*error = *first;
 		report_done(report, 1, row.bytes);
