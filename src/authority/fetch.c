@@ -252,23 +252,25 @@ static int follow(struct address *address, CURL *curl, rh_error *error)
 {
 	struct address next;
 	char *location = NULL;
+	rh_error why;
 	int code;
 
 	if (curl_easy_getinfo(curl, CURLINFO_REDIRECT_URL, &location) != CURLE_OK ||
 	    location == NULL)
 		return error_set(error, RH_E_NETWORK,
 		    "%.200s answers with a redirect to nowhere", address->host);
-	code = address_read(&next, location, error);
-	if (code == RH_OK && address->secure && !next.secure) {
-		code = error_set(error, RH_E_NETWORK,
-		    "%.200s answers with a redirect that leaves https", address->host);
+	code = address_read(&next, location, &why);
+	if (code != RH_OK)
+		return error_set(
+		    error, code, "%.200s answers with a redirect: %s", address->host, why.text);
+	if (address->secure && !next.secure) {
 		address_free(&next);
+		return error_set(error, RH_E_NETWORK,
+		    "%.200s answers with a redirect that leaves https", address->host);
 	}
-	if (code == RH_OK) {
-		address_free(address);
-		*address = next;
-	}
-	return code;
+	address_free(address);
+	*address = next;
+	return RH_OK;
 }
 
 /* One exchange; ${*ret_done} if its body is the answer, else ${address} is the next one. */
