@@ -35,6 +35,7 @@ struct batch {
 	struct store_row *rows; /* of all entries, in order */
 	size_t row_count;
 	size_t row_capacity;
+	struct buffer secret; /* of the licence at hand */
 	struct store_sealer *sealer;
 };
 
@@ -44,6 +45,7 @@ struct run {
 	void *context;
 	struct report *report;
 	rh_summary *summary;
+	struct trust trust; /* read by all threads */
 	int64_t added;
 	struct input *first; /* read ahead, for the dictionary */
 	bool ended; /* the source has nothing left */
@@ -79,6 +81,7 @@ static void batch_free(void *context, void *pointer)
 		store_row_free(&batch->rows[i]);
 	free(batch->rows);
 	input_free(batch->input);
+	buffer_free_secret(&batch->secret);
 	store_sealer_free(batch->sealer);
 	free(batch);
 }
@@ -187,12 +190,24 @@ struct reading {
 	const struct license_document *document;
 };
 
-/* What the document alone does not tell goes into the state. */
-static void origin(struct license_state *state, const struct reading *reading)
+/* Whether anything can be used up. */
+static bool is_counted(const struct license_rights *rights)
+{
+	for (size_t i = 0; rights != NULL && i < rights->action_count; i++)
+		if (rights->actions[i].count != LICENSE_UNLIMITED)
+			return true;
+	return false;
+}
+
+/* What the document alone does not tell goes into the state, and whose its counts are. */
+static void origin(struct license_state *state, const struct reading *reading,
+    const struct license_rights *rights)
 {
 	const char *name = strrchr(reading->entry->name, '/');
 
 	license_state_init(state);
+	if (is_counted(rights))
+		memcpy(state->computer, rights->computer, sizeof state->computer);
 	if (reading->document->format == NULL)
 		return;
 	snprintf(state->format, sizeof state->format, "%s", reading->document->format);
@@ -209,15 +224,15 @@ static int take_license(void *context, const struct license *license,
 	struct license_state state;
 	int code;
 
-	(void)rights;
 	if (row == NULL)
 		return error_memory(error);
 	row->facts = *license;
 	row->added = reading->run->added;
 	row->state_version = 0;
-	origin(&state, reading);
+	origin(&state, reading, rights);
 	code = store_seal(batch->sealer, row, reading->document->data, reading->document->size,
-	    NULL, 0, license_state_empty(&state) ? NULL : &state, error);
+	    batch->secret.data, batch->secret.size, license_state_empty(&state) ? NULL : &state,
+	    error);
 	if (code == RH_OK) {
 		batch->row_count++;
 		reading->entry->rows++;
@@ -232,7 +247,9 @@ static int read_entry(
 	struct license_document document = {.data = batch->input->bytes.data + entry->offset,
 	    .size = entry->size,
 	    .name = entry->name,
-	    .format = entry->format[0] != '\0' ? entry->format : NULL};
+	    .format = entry->format[0] != '\0' ? entry->format : NULL,
+	    .trust = &run->trust.trust,
+	    .secret = &batch->secret};
 	struct reading reading = {run, batch, entry, &document};
 	size_t rows = batch->row_count;
 	rh_error why;
@@ -243,6 +260,7 @@ static int read_entry(
 		    entry->name, RH_LICENSE_MAX);
 	else
 		code = license_read(&document, take_license, &reading, &why);
+	buffer_free_secret(&batch->secret);
 	if (code == RH_OK)
 		return RH_OK;
 	batch->row_count = rows;
@@ -272,62 +290,24 @@ static int transform(void *context, void *pointer, rh_error *error)
 
 /* ---- Into the store ---- */
 
-/* A later issue takes the place of an earlier one and inherits its state. */
-static int replace(struct run *run, struct batch *batch, struct store_row *row,
-    const struct store_here *here, const struct license_document *document, rh_error *error)
-{
-	struct store_row old = {0};
-	struct store_content content = {0};
-	int code = RH_OK;
-
-	if (here->has_state) {
-		code = store_get(run->store->store, row->facts.id, &old, error);
-		if (code == RH_OK)
-			code = store_open_row(batch->sealer, &old, &content, error);
-		if (code == RH_OK) {
-			row->state_version = old.state_version + 1;
-			code = store_seal(batch->sealer, row, document->data, document->size,
-			    content.secret.data, content.secret.size, &content.state, error);
-		}
-	}
-	if (code == RH_OK)
-		code = store_replace(run->store->store, here->number, row, error);
-	store_row_free(&old);
-	store_content_free(&content);
-	return code == RH_OK ? RH_S_UPDATED : code;
-}
-
-/* What becomes of a licence whose id is taken by another document. */
-static int settle(struct run *run, struct batch *batch, struct store_row *row,
-    const struct store_here *here, const struct entry *entry, rh_error *error)
-{
-	struct license_document document = {
-	    .data = batch->input->bytes.data + entry->offset, .size = entry->size};
-	int64_t issued = row->facts.issued;
-
-	if (issued == LICENSE_TIME_NONE || here->issued == LICENSE_TIME_NONE ||
-	    issued == here->issued)
-		return RH_E_LICENSE_CONFLICT;
-	if (issued < here->issued)
-		return RH_S_OLDER;
-	return replace(run, batch, row, here, &document, error);
-}
-
 static int insert(struct run *run, struct batch *batch, struct store_row *row,
     const struct entry *entry, rh_error *error)
 {
 	struct license_view view;
-	struct store_here here;
+	struct store_here here = {0};
 	int code = store_insert(run->store->store, row, &here, error);
 
 	if (code == RH_E_LICENSE_CONFLICT)
-		code = settle(run, batch, row, &here, entry, error);
+		code = settle_conflict(run->store, batch->sealer, row, &here, error);
+	else if (code == RH_S_ADDED && here.spent)
+		code = settle_spent(run->store, batch->sealer, row, error);
 	run->summary->licenses++;
 	run->summary->bytes += row->bytes;
 	switch (code) {
 	case RH_S_ADDED:
 		run->summary->done++;
 		return RH_OK;
+	case RH_S_STATE_MERGED:
 	case RH_S_UPDATED:
 		run->summary->updated++;
 		break;
@@ -445,10 +425,13 @@ int rh_add(rh_store *store, rh_document_source source, void *context,
 		code = error_set(error, RH_E_ARGUMENT, "no store or no source was given");
 	} else {
 		report_event(&report, RH_EVENT_BEGIN);
-		code = learn(&run, error);
+		code = trust_load(store, false, NULL, &run.trust, error);
+		if (code == RH_OK)
+			code = learn(&run, error);
 		if (code == RH_OK)
 			code = pipeline_run(&pipeline, error);
 		input_free(run.first);
+		trust_free(&run.trust);
 	}
 	if (summary != NULL)
 		*summary = counts;
