@@ -106,6 +106,21 @@ static const struct option_row forget_options[] = {
     {OPTION_YES, 'y', "yes", ARGUMENT_NONE, NULL, "do not ask"},
 };
 
+static const struct option_row issuer_add_options[] = {
+    {OPTION_NAME, 0, "name", ARGUMENT_WORD, "NAME",
+	"the issuer as its licences name it, if the keys do not say"},
+};
+
+static const struct option_row service_add_options[] = {
+    {OPTION_NAME, 0, "name", ARGUMENT_WORD, "ADDRESS",
+	"the service as licences name it, if the keys do not say"},
+};
+
+static const struct option_row computer_options[] = {
+    {OPTION_PUBLIC, 0, "public", ARGUMENT_NONE, NULL,
+	"write the public key (JWK) that an issuer needs, and nothing else"},
+};
+
 static const struct option_row help_options[] = {
     {OPTION_DUMP, 0, "dump-options", ARGUMENT_NONE, NULL, NULL},
 };
@@ -120,9 +135,10 @@ const struct command commands[] = {
 	"On a terminal the columns fit its width; elsewhere every value is whole, "
 	"with tabs between them: title, issuer, class, last day, id.",
 	list_options, COUNT(list_options), cmd_list},
-    {"show", "ID", 1, 1, ARGUMENT_LICENSE, "tell all that is known of one licence",
-	"ID may be the beginning of a licence id, as long as only one begins so.", NULL, 0,
-	cmd_show},
+    {"show", "ID", 1, 1, ARGUMENT_LICENSE, "explain one licence",
+	"Tells in plain words what it is for, how long, what is left, and where it may go.  "
+	"ID may be the beginning of a licence id, as long as only one begins so.",
+	NULL, 0, cmd_show},
     {"remove", "ID...", 1, -1, ARGUMENT_LICENSE, "remove licences from the store",
 	"Each ID may be the beginning of a licence id, as long as only one begins so.  "
 	"Backups keep what they hold.",
@@ -171,8 +187,30 @@ const struct command commands[] = {
 	COUNT(forget_options), cmd_recovery_forget},
     {"computer show", "", 0, 0, ARGUMENT_NONE, "show this computer's identity",
 	"Shows the identity of this computer, as far as its licence store has one, and "
-	"the age recipient that stands for it in backups.",
-	NULL, 0, cmd_computer_show},
+	"the age recipient that stands for it in backups.  With --public the key of this "
+	"computer is made if it is missing.",
+	computer_options, COUNT(computer_options), cmd_computer_show},
+    {"issuer add", "SOURCE", 1, 1, ARGUMENT_FILE, "trust an issuer of signed licences",
+	"SOURCE is a file or an https address with the issuer's public keys (a JWK set).  "
+	"Licences that they signed can be added from then on.  The same issuer again: its "
+	"keys are replaced, as after a rotation.",
+	issuer_add_options, COUNT(issuer_add_options), cmd_issuer_add},
+    {"issuer list", "", 0, 0, ARGUMENT_NONE, "list the issuers that are trusted",
+	"Each with where its keys came from, and their thumbprints (RFC 7638).", NULL, 0,
+	cmd_issuer_list},
+    {"issuer remove", "NAME", 1, 1, ARGUMENT_WORD, "trust an issuer no more",
+	"Its licences stay in the store, but cannot be used, until it is added again.", NULL, 0,
+	cmd_issuer_remove},
+    {"service add", "SOURCE", 1, 1, ARGUMENT_FILE, "trust a License Management Service",
+	"SOURCE is a file or an https address with the service's public keys (a JWK set).  "
+	"The licences that it manages are backed up from then on, in a form that only the "
+	"service can open.",
+	service_add_options, COUNT(service_add_options), cmd_service_add},
+    {"service list", "", 0, 0, ARGUMENT_NONE, "list the services that are trusted",
+	"Each with where its keys came from, and their thumbprints (RFC 7638).", NULL, 0,
+	cmd_service_list},
+    {"service remove", "ADDRESS", 1, 1, ARGUMENT_WORD, "trust a service no more",
+	"Licences that it manages are not backed up any more.", NULL, 0, cmd_service_remove},
     {"help", "[COMMAND]", 0, 2, ARGUMENT_COMMAND, "show help, of one command or of all",
 	"The same as rehost --help, or rehost COMMAND --help.", help_options,
 	COUNT(help_options), cmd_help},

@@ -65,14 +65,22 @@ static const char *license_title(const rh_license *license)
 	return license->title[0] != '\0' ? license->title : license->id;
 }
 
-static void say_restricted(struct report *report, const rh_license *license)
+static void say_restricted(struct report *report, const rh_event *event)
 {
+	const rh_license *license = event->license;
+
 	if (license == NULL || !may_name(report))
 		return;
 	talk("left out: %s%s%s%s%s%s", license_title(license),
 	    license->key_id[0] == '\0' ? "" : " (key id ", license->key_id,
-	    license->key_id[0] == '\0' ? "" : ")", license->reason[0] == '\0' ? "" : ": ",
-	    license->reason);
+	    license->key_id[0] == '\0' ? "" : ")", event->text[0] == '\0' ? "" : ": ",
+	    event->text);
+	/* What the owner can do at once; that to ask the issuer is always possible goes unsaid.
+	 */
+	if (event->code == RH_E_SERVICE_KEYS && !report->hinted) {
+		report->hinted = true;
+		talk_hint("%s", event->next_step);
+	}
 }
 
 /* One line of a plan, which is data. */
@@ -98,8 +106,11 @@ static void print_plan(const rh_event *event)
 	case RH_S_OLDER:
 		what = "keep, is newer here";
 		break;
-	case RH_E_RESTRICTED:
-		what = "leave out";
+	case RH_S_COUNTS_STAY:
+		what = "restore, no counts";
+		break;
+	case RH_E_SERVICE_UNAVAILABLE:
+		what = "needs its service";
 		break;
 	default:
 		break;
@@ -124,6 +135,8 @@ static const char *result_word(int code)
 		return "counts merged";
 	case RH_S_OLDER:
 		return "newer one kept";
+	case RH_S_COUNTS_STAY:
+		return "restored, its counts stay where it was issued to";
 	default:
 		return "refused";
 	}
@@ -157,7 +170,7 @@ static void say(struct report *report, const rh_event *event)
 {
 	switch (event->type) {
 	case RH_EVENT_RESTRICTED:
-		say_restricted(report, event->license);
+		say_restricted(report, event);
 		break;
 	case RH_EVENT_LICENSE:
 		say_license(report, event);

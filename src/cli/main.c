@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #include "cli/cmd.h"
 #include "cli/completion.h"
@@ -101,6 +102,8 @@ int main(int argc, char **argv)
 {
 	int status;
 
+	/* Content and recovery keys pass through memory: none of it goes into a core dump. */
+	prctl(PR_SET_DUMPABLE, 0);
 	/* Only for the widths of characters: output is UTF-8 and English. */
 	if (setlocale(LC_CTYPE, "C.UTF-8") == NULL)
 		setlocale(LC_CTYPE, "");

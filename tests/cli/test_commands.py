@@ -33,9 +33,9 @@ class Store(Case):
     def test_show(self):
         self.add(xml(1, "One"), xml(2, "Two", backup=False))
         run = self.run_rehost("show", licence_id(1)[:8], status=DONE)
-        for words in ("One", licence_id(1), "owned: your recovery key", "2005-01-01 10:00 UTC", "Windows Media DRM"):
+        for words in ("One", licence_id(1), "yes; with your recovery key", "2005-01-01 10:00 UTC", "Windows Media DRM"):
             self.assertIn(words, run.out)
-        self.assertIn("restricted: it may not leave", self.run_rehost("show", licence_id(2)).out)
+        self.assertIn("no; it may not leave this computer", self.run_rehost("show", licence_id(2)).out)
         self.assertIn("added", self.run_rehost("show", "--json", licence_id(2), status=DONE).lines[0])
         self.assert_error(self.run_rehost("show", "0000000"), USAGE)
         self.assert_error(self.run_rehost("show", "f"), ENVIRONMENT, "rehost list shows the ids")
