@@ -381,7 +381,9 @@ int store_open_row(struct store_sealer *sealer, const struct store_row *row,
 		code = decompress(sealer, row, ret, error);
 	if (code != RH_OK)
 		return code;
-	if (row->has_secret)
+	if (row->has_secret && ret->skip_secret)
+		buffer_clear(&ret->secret);
+	else if (row->has_secret)
 		code = open_part(sealer, row, SEALED_SECRET, &row->secret, &ret->secret, error);
 	else if (row->secret.size > 0)
 		code = damaged(sealer, row, "its secret is foreign", error);

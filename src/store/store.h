@@ -69,6 +69,7 @@ struct store_content {
 	struct buffer document;
 	uint8_t
 	    *into; /* room for row->bytes: the document goes there; NULL: into ${document} */
+	bool skip_secret; /* the secret is left alone, so it may be one that does not open */
 	struct buffer secret; /* wipe with buffer_free_secret */
 	struct license_state state;
 };
