@@ -108,7 +108,7 @@ def good():
     yield "managed", lambda: sign(claims(
         3, service="https://licences.example/", computers=4, content_key=content_key()))
     yield "counted", lambda: sign(claims(
-        4, nbf=ISSUED, exp=ISSUED + 86400, priority=-7, root_key_id="Root key",
+        4, nbf=ISSUED, exp=ISSUED + 86400, priority=-7, root_key_id="Root-Key",
         actions={"play": {"count": 3, "period": 3600}, "print": {"count": 9007199254740991},
                  "copy.to-cd_2": {"period": 60}, "read": {"later": [1]}}))
     yield "restricted", lambda: sign(claims(5, backup=None, title=None, key_id=None))
