@@ -112,7 +112,7 @@ static const struct option_row issuer_add_options[] = {
 };
 
 static const struct option_row service_add_options[] = {
-    {OPTION_NAME, 0, "name", ARGUMENT_WORD, "ADDRESS",
+    {OPTION_NAME, 0, "name", ARGUMENT_WORD, "URL",
 	"the service as licences name it, if the keys do not say"},
 };
 
@@ -209,7 +209,7 @@ const struct command commands[] = {
     {"service list", "", 0, 0, ARGUMENT_NONE, "list the services that are trusted",
 	"Each with where its keys came from, and their thumbprints (RFC 7638).", NULL, 0,
 	cmd_service_list},
-    {"service remove", "ADDRESS", 1, 1, ARGUMENT_WORD, "trust a service no more",
+    {"service remove", "URL", 1, 1, ARGUMENT_WORD, "trust a service no more",
 	"Licences that it manages are not backed up any more.", NULL, 0, cmd_service_remove},
     {"help", "[COMMAND]", 0, 2, ARGUMENT_COMMAND, "show help, of one command or of all",
 	"The same as rehost --help, or rehost COMMAND --help.", help_options,
