@@ -198,7 +198,8 @@ static void read_rights(const struct actions *actions, const char *on_store,
 		/* These two are said by the record. */
 		if (strcmp(rule->type, "backup") == 0 || strcmp(rule->type, "restore") == 0)
 			continue;
-		right = rules_grant(condition, text_at(actions, rule->action), on_store, &count);
+		right =
+		    rules_grant(condition, text_at(actions, rule->action), on_store, &count);
 		if (rule->odd || strcmp(rule->type, "?") == 0 ||
 		    rule_is_one_of_many(actions, i) || right == LICENSE_UNKNOWN ||
 		    !times_are_kept(condition, license))

@@ -90,8 +90,9 @@ static void copy_masked(uint8_t *target, const uint8_t *data, size_t size)
 		} else {
 			for (size_t i = at; i < end; i++)
 				target[i] = i == at || (i == end - 1 && data[i] == '"') ? '"'
-				    : data[i] != '\0' && strchr(digits, data[i]) != NULL ? MASK
-											 : '?';
+					    : data[i] != '\0' && strchr(digits, data[i]) != NULL
+						? MASK
+						: '?';
 		}
 		at = end;
 	}

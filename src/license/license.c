@@ -10,6 +10,9 @@
 
 const struct license_reader *const license_readers[] = {
     &wmdrm_reader,
+    &xmr_reader,
+    &drmv1_reader,
+    &clearkey_reader,
     &lcp_reader,
     &signed_reader,
     &opaque_reader,

@@ -288,7 +288,8 @@ static int end_plain(struct parser *parser, rh_error *error)
 static int read_xml(struct parser *parser, const uint8_t *data, size_t size, rh_error *error);
 
 /* A plain licence that was base64 in its envelope. */
-static int read_inner(const struct parser *outer, const struct xml_source *source, rh_error *error)
+static int read_inner(
+    const struct parser *outer, const struct xml_source *source, rh_error *error)
 {
 	struct parser *inner = calloc(1, sizeof *inner);
 	int code;

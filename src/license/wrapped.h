@@ -20,8 +20,8 @@ int drmv1_parse(const struct xml_source *source, struct found *ret, rh_error *er
 bool drmv1_begins(const uint8_t *data, size_t size);
 
 /* The same for what base64 in a LICENSE held, if it is not XML; ${version} is its attribute. */
-int wrapped_parse(const struct xml_source *source, const char *version, struct found *ret,
-    rh_error *error);
+int wrapped_parse(
+    const struct xml_source *source, const char *version, struct found *ret, rh_error *error);
 
 /* Gives the one licence of a document. */
 int wrapped_give(const struct license_document *document,

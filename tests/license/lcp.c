@@ -82,6 +82,50 @@ static void test_good(void **state)
 	}
 }
 
+static void test_rights(void **state)
+{
+	static const struct {
+		const char *document, *rights;
+	} table[] = {
+	    {WITH(""), "read,print,copy"},
+	    {WITH(",\"rights\":{}"), "read,print,copy"},
+	    {WITH(",\"rights\":{\"end\":\"2026-03-22\",\"start\":\"2026-03-01\"}"),
+		"read,print,copy"},
+	    {WITH(",\"rights\":{\"print\":20,\"copy\":0}"), "read,print:20,copy:0"},
+	    {WITH(",\"rights\":{\"copy\":7,\"https://shop.example/x\":[1]}"),
+		"read,print,copy:7 vague"},
+	};
+	static struct records records;
+	char text[RECORD_TEXT_SIZE];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+		records_read(&records, table[i].document, strlen(table[i].document), "x", NULL);
+		assert_int_equal(records.code, RH_OK);
+		record_rights(text, &records, 0);
+		assert_string_equal(text, table[i].rights);
+	}
+}
+
+/* What else has "keys" is still told by its own members. */
+static void test_detection(void **state)
+{
+	static const char *const lcp[] = {WITH(",\"keys\":[]"), "{\"keys\":[],\"provider\":1}",
+	    "{\"encryption\":1,\"keys\":[]}", "{\"a\":{\"keys\":[]}}", "{\"a\":\"keys\"}",
+	    "{\"a\":[\"keys\"]}", "{", "{\"keys\"", "{\"keys", "{\"keys\\"};
+	static struct records records;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof lcp / sizeof lcp[0]; i++) {
+		records_read(&records, lcp[i], strlen(lcp[i]), "x", NULL);
+		if (records.code != RH_OK && strstr(records.error.text, "LCP") == NULL &&
+		    strstr(records.error.text, "line 1") == NULL)
+			fail_msg("%s: %s", lcp[i], records.error.text);
+		assert_null(strstr(records.error.text, "ClearKey"));
+		assert_int_equal(records.code == RH_OK, i == 0);
+	}
+}
+
 static void test_errors(void **state)
 {
 	static const struct {
@@ -92,7 +136,7 @@ static void test_errors(void **state)
 	    /* Another format. */
 	    {"{}", RH_E_LICENSE_FORMAT, "member encryption is missing"},
 	    {"{" ENCRYPTION "}", RH_E_LICENSE_FORMAT, "member provider is missing"},
-	    {"{\"keys\":[{\"kty\":\"oct\"}]}", RH_E_LICENSE_FORMAT,
+	    {"{\"key\":[{\"kty\":\"oct\"}]}", RH_E_LICENSE_FORMAT,
 		"member encryption is missing"},
 	    /* Broken JSON, with its place, never with its text. */
 	    {"{", RH_E_LICENSE_INVALID, "line 1, column 1: the text is cut off"},
@@ -244,6 +288,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_good),
+	    cmocka_unit_test(test_rights),
+	    cmocka_unit_test(test_detection),
 	    cmocka_unit_test(test_errors),
 	    cmocka_unit_test(test_lengths),
 	    cmocka_unit_test(test_nesting),

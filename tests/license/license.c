@@ -15,7 +15,8 @@
 
 static void test_readers(void **state)
 {
-	static const char *const names[] = {"wmdrm", "lcp", "signed", "opaque", NULL};
+	static const char *const names[] = {
+	    "wmdrm", "xmr", "drmv1", "clearkey", "lcp", "signed", "opaque", NULL};
 	size_t i = 0;
 
 	(void)state;
@@ -42,7 +43,7 @@ static void test_detection(void **state)
 	    {" \n", 2, NULL, RH_E_LICENSE_FORMAT, "--format opaque"},
 	    {"\xff\xfe", 2, NULL, RH_E_LICENSE_FORMAT, "--format opaque"},
 	    {"[1]", 3, NULL, RH_E_LICENSE_FORMAT, "--format opaque"},
-	    {"x", 1, "xmr", RH_E_LICENSE_FORMAT, "no reader of licences is called \"xmr\""},
+	    {"x", 1, "dice", RH_E_LICENSE_FORMAT, "no reader of licences is called \"dice\""},
 	    {"x", 1, "", RH_E_LICENSE_FORMAT, "no reader of licences"},
 	    {"x", 1, "wmdrm", RH_E_LICENSE_XML, "line 1"},
 	    {"x", 1, "lcp", RH_E_LICENSE_INVALID, "line 1"},

@@ -38,15 +38,35 @@ static void check_record(const struct license *license)
 	assert_non_null(license->format);
 }
 
+static void check_rights(const struct license_rights *rights)
+{
+	assert_true(rights->action_count <= LICENSE_ACTIONS_MAX);
+	for (size_t i = 0; i < rights->action_count; i++) {
+		const struct license_action *action = &rights->actions[i];
+
+		check_text(action->name, sizeof action->name);
+		assert_true(action->name[0] != '\0' && action->period >= 0);
+		for (const char *p = action->name; *p != '\0'; p++)
+			assert_false(*p >= 'A' && *p <= 'Z');
+		for (size_t j = 0; j < i; j++)
+			assert_string_not_equal(rights->actions[j].name, action->name);
+	}
+	check_text(rights->root, sizeof rights->root);
+}
+
 static int collect(void *context, const struct license *license,
     const struct license_rights *rights, rh_error *error)
 {
 	struct records *records = context;
 
-	(void)rights;
 	(void)error;
 	check_record(license);
 	assert_true(records->count < LICENSE_PER_DOCUMENT_MAX);
+	records->has_rights[records->count] = rights != NULL;
+	if (rights != NULL) {
+		check_rights(rights);
+		records->rights[records->count] = *rights;
+	}
 	records->items[records->count++] = *license;
 	return RH_OK;
 }
@@ -96,4 +116,31 @@ void record_text(char text[RECORD_TEXT_SIZE], const struct license *license)
 	snprintf(text, RECORD_TEXT_SIZE, "%s|%s|%s|%s|%s|%s|%s|%s|%s", license->id,
 	    license->key_id, license->issuer, license->title, issued, from, to, counts,
 	    right_text(license->backup));
+}
+
+void record_rights(char text[RECORD_TEXT_SIZE], const struct records *records, size_t index)
+{
+	const struct license_rights *rights = &records->rights[index];
+	char *at = text;
+
+	text[0] = '\0';
+	if (!records->has_rights[index]) {
+		strcpy(text, "none");
+		return;
+	}
+	for (size_t i = 0; i < rights->action_count; i++) {
+		const struct license_action *action = &rights->actions[i];
+
+		at += sprintf(at, "%s%s", i > 0 ? "," : "", action->name);
+		if (action->count != LICENSE_UNLIMITED)
+			at += sprintf(at, ":%llu", (unsigned long long)action->count);
+		if (action->period != 0)
+			at += sprintf(at, "+%lld", (long long)action->period);
+	}
+	if (rights->priority != 0)
+		at += sprintf(at, " priority=%d", rights->priority);
+	if (rights->root[0] != '\0')
+		at += sprintf(at, " root=%s", rights->root);
+	if (rights->vague)
+		strcpy(at, " vague");
 }

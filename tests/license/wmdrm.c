@@ -544,7 +544,7 @@ static void test_wrapped(void **state)
 	assert_int_equal(records.code, RH_E_LICENSE_INVALID);
 }
 
-static void test_not_read_yet(void **state)
+static void test_not_wrapped(void **state)
 {
 	static const struct {
 		const char *version;
@@ -553,12 +553,16 @@ static void test_not_read_yet(void **state)
 		int code;
 		const char *text;
 	} table[] = {
-	    {"3.0.0.0", "XMR\0\0\0\0\1", 8, RH_E_LICENSE_FORMAT, "XMR licence"},
-	    {"2.0.0.0", "XMR\0\0\0\0\1", 8, RH_E_LICENSE_FORMAT, "XMR licence"},
-	    {"3.0.0.0", "YMR\0\0\0\0\1", 8, RH_E_LICENSE_INVALID, "XMR"},
-	    {"0.1.0.0", "\0\1\0\0", 4, RH_E_LICENSE_FORMAT, "version 1"},
-	    {"2.0.0.0", "\x91\x02\x7f", 3, RH_E_LICENSE_INVALID, "still encrypted"},
-	    {"", "\x91\x02\x7f", 3, RH_E_LICENSE_INVALID, "still encrypted"},
+	    {"3.0.0.0", "XMR\0\0\0\0\1", 8, RH_E_LICENSE_INVALID,
+		"x: LICENSE 1: XMR licence: it is cut off"},
+	    {"2.0.0.0", "XMR\0\0\0\0\1", 8, RH_E_LICENSE_INVALID,
+		"x: LICENSE 1: XMR licence: it is cut off"},
+	    {"3.0.0.0", "YMR\0\0\0\0\1", 8, RH_E_LICENSE_INVALID, "no XMR in it"},
+	    {"0.1.0.0", "\0\1\0\0", 4, RH_E_LICENSE_INVALID,
+		"x: LICENSE 1: version 1 licence: it is cut off"},
+	    {"", "\0\1\0\0\x75\0\0\0", 8, RH_E_LICENSE_INVALID, "version 1 licence"},
+	    {"", "\0\1\0\0\x75\0\0\1", 8, RH_E_LICENSE_INVALID, "too short"},
+	    {"2.0.0.0", "\x91\x02\x7f", 3, RH_E_LICENSE_INVALID, "too short"},
 	    {"9.9", "\x91\x02\x7f", 3, RH_E_LICENSE_FORMAT, "version 9.9"},
 	    {"2.0.0.0", "", 0, RH_E_LICENSE_INVALID, "LICENSE 1 is empty"},
 	};
@@ -573,6 +577,130 @@ static void test_not_read_yet(void **state)
 		assert_int_equal(records.code, table[i].code);
 		if (strstr(records.error.text, table[i].text) == NULL)
 			fail_msg("%s", records.error.text);
+	}
+}
+
+/* A licence that only its client can open: a block of 80 bytes, and more. */
+static void test_encrypted(void **state)
+{
+	static const char second[] = "<LICENSE version='2.0.0.0'>";
+	static struct records records;
+	static char document[8192], base64[BASE64_SIZE(200)];
+	uint8_t bytes[200];
+	char text[RECORD_TEXT_SIZE];
+	size_t size;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof bytes; i++)
+		bytes[i] = (uint8_t)(0x91 + 37 * i);
+	for (int version = 0; version < 2; version++) {
+		size = wrap(document, version == 0 ? "2.0.0.0" : "", bytes, sizeof bytes);
+		records_read(&records, document, size, "x", NULL);
+		assert_int_equal(records.code, RH_OK);
+		assert_int_equal(records.count, 1);
+		assert_memory_equal(records.items[0].id, "sha256-", 7);
+		assert_int_equal(strlen(records.items[0].id), 39);
+		record_text(text, &records.items[0]);
+		assert_string_equal(strchr(text, '|'), "||||||||unknown");
+		assert_non_null(strstr(records.items[0].reason, "still encrypted"));
+		assert_string_equal(records.items[0].format, "wmdrm");
+		assert_int_equal(license_class(&records.items[0]), LICENSE_RESTRICTED);
+		record_rights(text, &records, 0);
+		assert_string_equal(text, "none");
+	}
+	/* The block alone is no licence; one byte more may be. */
+	for (size_t length = 1; length < 90; length++) {
+		size = wrap(document, "2.0.0.0", bytes, length);
+		records_read(&records, document, size, "x", NULL);
+		assert_int_equal(records.code, length > 80 ? RH_OK : RH_E_LICENSE_INVALID);
+	}
+	/* Beside a plain one, and twice: each has an id of its own. */
+	base64_encode(base64, bytes, sizeof bytes, 0);
+	sprintf(document, ENVELOPE("%s%s</LICENSE>" PLAIN(IDS BACKUP) "%s%s</LICENSE>"), second,
+	    base64, second, base64);
+	records_read(&records, document, strlen(document), "x", NULL);
+	assert_int_equal(records.code, RH_OK);
+	assert_int_equal(records.count, 3);
+	assert_string_equal(records.items[1].id, LID_TEXT);
+	assert_int_equal(records.items[1].backup, LICENSE_YES);
+	snprintf(text, sizeof text, "%s-3", records.items[0].id);
+	assert_string_equal(records.items[2].id, text);
+	assert_string_equal(records.items[2].key_id, "");
+}
+
+static void test_rights(void **state)
+{
+	static const struct {
+		const char *document, *rights;
+	} table[] = {
+	    {PLAIN(IDS), ""},
+	    {PLAIN(IDS BACKUP RULE("Restore", "")), ""},
+	    {PLAIN(IDS RULE("Play", "") RULE("COPYTOCD", "true")), "play,copytocd"},
+	    {PLAIN(IDS RULE("Play", "app.minsec >= 150 && machine.datetime < "
+				    "#20080701 00:00:00Z#")),
+		"play"},
+	    {PLAIN(IDS ON_STORE("secstate.n = 5")
+		     RULE_DOING("Play", "secstate.n > 0", "secstate.n--")),
+		"play:5"},
+	    {PLAIN(IDS ON_STORE("secstate.n = 5; secstate.m = 3") RULE_DOING(
+		 "Play", "secstate.n > 0 && secstate.m >= 1", "secstate.n--; secstate.m--")
+		     RULE("Copy", "1")),
+		"play:3,copy"},
+	    {PLAIN(IDS RULE("Play", "0") RULE("Copy", "")), "copy"},
+	    {PLAIN(IDS RULE("Play", "0 && secstate.x == 2")), ""},
+	    /* Not understood, so not granted. */
+	    {PLAIN(IDS RULE("Play", "secstate.n > 0") RULE("Copy", "")), "copy vague"},
+	    {PLAIN(IDS RULE_DOING("Play", "secstate.n > 0", "secstate.n--")), " vague"},
+	    {PLAIN(IDS ON_STORE("secstate.n = 5") RULE("Play", "secstate.n > 0")), " vague"},
+	    {PLAIN(IDS RULE("Play", "a || b")), " vague"},
+	    {PLAIN(IDS RULE("Play", "machine.datetime != #20080701 00:00:00Z#")), " vague"},
+	    {PLAIN(IDS RULE("Play", "") RULE("Play", "")), " vague"},
+	    {PLAIN(IDS RULE("", "") RULE("Copy", "")), "copy vague"},
+	    {PLAIN(IDS RULE("a&#10;b", "") RULE("Copy", "")), "copy vague"},
+	    {PLAIN(IDS "<ONACTION type='Play'><CONDITION/><CONDITION/></ONACTION>"), " vague"},
+	    /* The record has the times of Play alone. */
+	    {PLAIN(IDS RULE("Play", "machine.datetime < #20080701Z#")
+		     RULE("Copy", "machine.datetime <= #20080801Z#")),
+		"play,copy"},
+	    {PLAIN(IDS RULE("Play", "machine.datetime < #20080701Z#")
+		     RULE("Copy", "machine.datetime <= #20080601Z#")),
+		"play vague"},
+	    {PLAIN(IDS RULE("Play", "") RULE("Copy", "machine.datetime > #20080601Z#")),
+		"play vague"},
+	};
+	static struct records records;
+	char text[RECORD_TEXT_SIZE];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+		records_read(&records, table[i].document, strlen(table[i].document), "x", NULL);
+		if (records.code != RH_OK)
+			fail_msg("%s\n%s", records.error.text, table[i].document);
+		record_rights(text, &records, 0);
+		if (strcmp(text, table[i].rights) != 0)
+			fail_msg("%s\nis      %s\nand not %s", table[i].document, text,
+			    table[i].rights);
+	}
+}
+
+static void test_many_rights(void **state)
+{
+	static struct records records;
+	static char document[16384];
+	char *at;
+
+	(void)state;
+	for (size_t count = 15; count <= 33; count++) {
+		at = stpcpy(document, "<LICENSE><DATA>" IDS);
+		for (size_t i = 0; i < count; i++)
+			at += sprintf(at, "<ONACTION type='a%zu'/>", i);
+		strcpy(at, "</DATA></LICENSE>");
+		records_read(&records, document, strlen(document), "x", NULL);
+		assert_int_equal(records.code, RH_OK);
+		assert_int_equal(records.rights[0].action_count, count > 32   ? 0
+								 : count > 16 ? 16
+									      : count);
+		assert_int_equal(records.rights[0].vague, count > 16);
 	}
 }
 
@@ -618,7 +746,7 @@ static void test_errors(void **state)
 	    {"<LICENSE>*?</LICENSE>", RH_E_LICENSE_INVALID,
 		"neither a DATA element nor base64"},
 	    {ENVELOPE(PLAIN(IDS) "<LICENSE/>"), RH_E_LICENSE_INVALID, "LICENSE 2 is empty"},
-	    {ENVELOPE(PLAIN(IDS) PLAIN(IDS)), RH_E_LICENSE_INVALID, "have the same LID"},
+	    {ENVELOPE(PLAIN(IDS) PLAIN(IDS)), RH_E_LICENSE_INVALID, "have the same id"},
 	    {"<LICENSE><DATA/><DATA/></LICENSE>", RH_E_LICENSE_INVALID, "two DATA"},
 	    {PLAIN("<LID>a</LID><LID>a</LID>"), RH_E_LICENSE_INVALID, "two LID"},
 	    {PLAIN("<LID/>"), RH_E_LICENSE_INVALID, "malformed LID"},
@@ -782,7 +910,10 @@ int main(void)
 	    cmocka_unit_test(test_long_condition),
 	    cmocka_unit_test(test_utf16),
 	    cmocka_unit_test(test_wrapped),
-	    cmocka_unit_test(test_not_read_yet),
+	    cmocka_unit_test(test_not_wrapped),
+	    cmocka_unit_test(test_encrypted),
+	    cmocka_unit_test(test_rights),
+	    cmocka_unit_test(test_many_rights),
 	    cmocka_unit_test(test_envelope_of_many),
 	    cmocka_unit_test(test_errors),
 	    cmocka_unit_test(test_long_identifiers),
