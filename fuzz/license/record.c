@@ -22,12 +22,23 @@ static void check_text(const char *text, size_t capacity)
 		require((unsigned char)text[i] >= 0x20 && text[i] != 0x7f);
 }
 
+static void check_rights(const struct license_rights *rights)
+{
+	require(rights->action_count <= LICENSE_ACTIONS_MAX);
+	for (size_t i = 0; i < rights->action_count; i++) {
+		check_text(rights->actions[i].name, sizeof rights->actions[i].name);
+		require(rights->actions[i].name[0] != '\0' && rights->actions[i].period >= 0);
+	}
+	check_text(rights->root, sizeof rights->root);
+}
+
 static int check_record(void *context, const struct license *license,
     const struct license_rights *rights, rh_error *error)
 {
 	char component[LICENSE_COMPONENT_SIZE];
 
-	(void)rights;
+	if (rights != NULL)
+		check_rights(rights);
 	++*(size_t *)context;
 	check_text(license->id, sizeof license->id);
 	check_text(license->key_id, sizeof license->key_id);
