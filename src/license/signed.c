@@ -320,9 +320,6 @@ static int open_content_key(
 	if (code != RH_OK) {
 		code = fail_as(token, &why, RH_E_LICENSE_CONTENT_KEY,
 		    "claim content_key: does not open with this computer's key");
-	} else if (secret.size == 0) {
-		code = reader_fail(token->document, token->error, RH_E_LICENSE_CONTENT_KEY,
-		    "signed licence: claim content_key: nothing is in it");
 	} else if (target != NULL) {
 		buffer_free_secret(target);
 		*target = secret;
