@@ -86,7 +86,7 @@ int moment_now(struct rh_store *store, struct license_moment *ret, rh_error *err
 		return code;
 	if (known)
 		reached = note.wall + elapsed(&note);
-	ret->set_back = now < reached - TOLERANCE;
+	ret->set_back = known && now < reached - TOLERANCE;
 	now = now > reached ? now : reached;
 	ret->now = now < TIME_LAST ? now : TIME_LAST;
 	ret->computer = jose_key_thumbprint(key);

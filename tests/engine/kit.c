@@ -129,6 +129,40 @@ int kit_add_document(rh_store *store, const char *text, size_t size, const char 
 	return rh_add(store, one_document, &next, NULL, summary, NULL);
 }
 
+void kit_pin(struct kit *kit, rh_store *store, const char *set)
+{
+	char path[128];
+	rh_error error;
+	FILE *file;
+
+	snprintf(path, sizeof path, "%s/issuer.jwks", kit->root);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	assert_true(fputs(set, file) >= 0);
+	assert_int_equal(fclose(file), 0);
+	if (rh_pin_add(store, RH_PIN_ISSUER, path, NULL, NULL, NULL, &error) != RH_OK)
+		fail_msg("%s", error.text);
+}
+
+static int take_code(void *context, const rh_event *event)
+{
+	if (event->type == RH_EVENT_LICENSE || event->type == RH_EVENT_RESTRICTED)
+		*(int *)context = event->code;
+	return 0;
+}
+
+int kit_add_signed(rh_store *store, const char *license)
+{
+	int became = RH_OK;
+	rh_listener listener = {take_code, NULL, &became};
+	rh_document document = {license, strlen(license), "signed", NULL}, *next = &document;
+	rh_error error;
+
+	if (rh_add(store, one_document, &next, &listener, NULL, &error) != RH_OK)
+		fail_msg("%s", error.text);
+	return became;
+}
+
 static int on_event(void *context, const rh_event *event)
 {
 	struct heard *heard = context;

@@ -35,6 +35,14 @@ void kit_add(rh_store *store, int first, int last, int restricted);
 int kit_add_document(rh_store *store, const char *text, size_t size, const char *name,
     const char *format, rh_summary *summary);
 
+/* Pins the issuer of a JWK set that names him. */
+void kit_pin(struct kit *kit, rh_store *store, const char *set);
+
+/*
+ * Adds one signed licence: RH_OK, or the code of the event that says what became of it.
+ */
+int kit_add_signed(rh_store *store, const char *license);
+
 /* What a listener heard. */
 struct heard {
 	int types[4096];
