@@ -40,7 +40,8 @@ const size_t global_option_count = COUNT(global_options);
 
 static const struct option_row add_options[] = {
     {OPTION_FORMAT, 0, "format", ARGUMENT_FORMAT, "NAME",
-	"read every file as this format: wmdrm, lcp or opaque"},
+	"read every file as this format: wmdrm, xmr, drmv1, clearkey, lcp, "
+	"signed or opaque"},
     ROW_VERBOSE,
 };
 
