@@ -323,7 +323,8 @@ static int insert(struct run *run, struct batch *batch, struct store_row *row,
 	}
 	error_clear(error);
 	report_license(run->report, code,
-	    license_view(&view, &row->facts, row->bytes, row->added), entry->name);
+	    license_view(&view, run->report->language, &row->facts, row->bytes, row->added),
+	    entry->name);
 	return RH_OK;
 }
 

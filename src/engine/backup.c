@@ -5,23 +5,31 @@
 
 #include "base/pipeline.h"
 
-#include "engine/engine.h"
+#include "engine/sorting.h"
 
 /* Everything that one backup needs. */
 struct run {
+	struct backup_directory *directory;
+	const struct age_recipient *recipients;
+	size_t recipient_count;
 	struct rh_store *store;
 	struct report *report;
 	rh_summary *summary;
+	struct sorting sorting;
 	struct store_cursor *cursor;
 	struct backup_writer *writer;
 	struct backup_header header;
+	bool proves; /* ${proof} is there */
+	uint8_t proof[KEY_SIZE]; /* secret */
 	uint32_t frames;
 	bool ended; /* the cursor has nothing left */
+	bool again; /* written for the second time: every licence was told about */
 };
 
 /* Rows of the store on their way to be one frame. */
 struct item {
 	struct store_row *rows;
+	int *verdicts; /* of each: RH_OK, or why it is left out */
 	size_t count;
 	size_t capacity;
 	uint32_t number;
@@ -29,6 +37,7 @@ struct item {
 	struct store_content content;
 	struct buffer state;
 	struct buffer facts;
+	struct buffer sealed; /* secret */
 	struct frame_builder *builder;
 	const struct buffer *frame; /* the builder's */
 };
@@ -41,6 +50,8 @@ static void item_free(void *context, void *pointer)
 	for (size_t i = 0; i < item->capacity; i++)
 		store_row_free(&item->rows[i]);
 	free(item->rows);
+	free(item->verdicts);
+	buffer_free(&item->sealed);
 	store_content_free(&item->content);
 	buffer_free(&item->state);
 	buffer_free(&item->facts);
@@ -61,6 +72,8 @@ static void *item_new(void *context)
 		item_free(context, item);
 		return NULL;
 	}
+	if (run->proves)
+		frame_builder_prove(item->builder, run->proof, run->header.id);
 	return item;
 }
 
@@ -69,11 +82,16 @@ static struct store_row *next_row(struct item *item)
 	if (item->count == item->capacity) {
 		size_t capacity = item->capacity > 0 ? item->capacity * 2 : 64;
 		struct store_row *rows = realloc(item->rows, capacity * sizeof *rows);
+		int *verdicts;
 
 		if (rows == NULL)
 			return NULL;
-		memset(rows + item->capacity, 0, (capacity - item->capacity) * sizeof *rows);
 		item->rows = rows;
+		verdicts = realloc(item->verdicts, capacity * sizeof *verdicts);
+		if (verdicts == NULL)
+			return NULL;
+		item->verdicts = verdicts;
+		memset(rows + item->capacity, 0, (capacity - item->capacity) * sizeof *rows);
 		item->capacity = capacity;
 	}
 	return &item->rows[item->count];
@@ -107,7 +125,29 @@ static int produce(void *context, void *pointer, bool *ret_end, rh_error *error)
 	return RH_OK;
 }
 
-static int add_license(struct item *item, const struct store_row *row, rh_error *error)
+/* The secret, as it goes into the backup: that of a managed licence sealed for its service. */
+static int put_secret(struct item *item, const struct store_row *row,
+    const struct sorting_batch *batch, struct frame_license *license, rh_error *error)
+{
+	const struct buffer *secret = &item->content.secret;
+	int code = RH_OK;
+
+	if (secret->size == 0)
+		return RH_OK;
+	if (batch != NULL) {
+		buffer_clear(&item->sealed);
+		code = backup_managed_seal(batch->key, batch->service, row->facts.id,
+		    secret->data, secret->size, &item->sealed, error);
+		secret = &item->sealed;
+	}
+	license->secret = secret->data;
+	license->secret_size = secret->size;
+	license->sealed = batch != NULL;
+	return code;
+}
+
+static int add_license(struct item *item, const struct store_row *row,
+    const struct sorting_batch *batch, rh_error *error)
 {
 	struct store_content *content = &item->content;
 	char component[LICENSE_COMPONENT_SIZE];
@@ -128,14 +168,39 @@ static int add_license(struct item *item, const struct store_row *row, rh_error 
 	    .document = content->into,
 	    .document_size = (size_t)row->bytes,
 	    .digest = row->digest,
-	    .secret = content->secret.data,
-	    .secret_size = content->secret.size,
 	    .state = item->state.data,
 	    .state_size = item->state.size,
 	    .facts = item->facts.data,
 	    .facts_size = item->facts.size,
 	};
-	return frame_add(item->builder, &license, error);
+	code = put_secret(item, row, batch, &license, error);
+	return code == RH_OK ? frame_add(item->builder, &license, error) : code;
+}
+
+/*
+ * Opens a row, restricted ones too: what is left out is left out only if its facts are
+ * found true.  Only a secret that is needed is opened; if it alone does not open, the
+ * verdict says so.
+ */
+static int open_row(
+    struct item *item, const struct store_row *row, int *verdict, rh_error *error)
+{
+	size_t room = row->bytes <= LICENSE_MAX ? (size_t)row->bytes : 0;
+	int code = frame_reserve(item->builder, room, &item->content.into, error);
+
+	if (code != RH_OK)
+		return code;
+	item->content.skip_secret = *verdict != RH_OK;
+	code = store_open_row(item->sealer, row, &item->content, error);
+	if (code != RH_E_STORE_DAMAGED || *verdict != RH_OK || !row->has_secret)
+		return code;
+	item->content.skip_secret = true;
+	code = store_open_row(item->sealer, row, &item->content, error);
+	if (code == RH_OK) {
+		error_clear(error);
+		*verdict = RH_E_NO_SECRET;
+	}
+	return code;
 }
 
 static int transform(void *context, void *pointer, rh_error *error)
@@ -146,34 +211,39 @@ static int transform(void *context, void *pointer, rh_error *error)
 
 	for (size_t i = 0; i < item->count && code == RH_OK; i++) {
 		const struct store_row *row = &item->rows[i];
-		size_t room = row->bytes <= LICENSE_MAX ? (size_t)row->bytes : 0;
+		const struct sorting_batch *batch;
 
-		code = frame_reserve(item->builder, room, &item->content.into, error);
-		/* Restricted ones too: left out only if their facts are found true. */
-		if (code == RH_OK)
-			code = store_open_row(item->sealer, row, &item->content, error);
-		if (code == RH_OK && license_class(&row->facts) == LICENSE_OWNED)
-			code = add_license(item, row, error);
+		item->verdicts[i] = sorting_judge(&run->sorting, row, &batch);
+		code = open_row(item, row, &item->verdicts[i], error);
+		if (code == RH_OK && item->verdicts[i] == RH_OK)
+			code = add_license(item, row, batch, error);
 	}
 	if (code == RH_OK)
 		code = frame_finish(item->builder, &item->frame, error);
 	return code;
 }
 
-static void report_row(struct run *run, const struct store_row *row)
+static int report_row(
+    struct run *run, const struct store_row *row, int verdict, rh_error *error)
 {
+	const struct sorting_batch *batch;
 	struct license_view view;
-	const rh_license *license = license_view(&view, &row->facts, row->bytes, row->added);
+	char text[1024];
+	int code = RH_OK;
 
-	if (license->license_class == RH_CLASS_OWNED) {
+	if (verdict == RH_OK) {
 		run->summary->done++;
-		return;
+		return RH_OK;
 	}
 	run->summary->restricted++;
-	report_license(run->report, RH_E_RESTRICTED, license,
-	    license->license_class == RH_CLASS_MANAGED
-		? "the licence is managed by a service, which this version cannot reach"
-		: license->reason);
+	if (verdict == RH_E_NO_SECRET && sorting_judge(&run->sorting, row, &batch) == RH_OK)
+		code = sorting_lose(&run->sorting, row, error);
+	if (!run->again)
+		report_restricted(run->report, verdict,
+		    license_view(
+			&view, run->report->language, &row->facts, row->bytes, row->added),
+		    sorting_words(&run->sorting, row, verdict, text));
+	return code;
 }
 
 static int consume(void *context, void *pointer, rh_error *error)
@@ -186,8 +256,9 @@ static int consume(void *context, void *pointer, rh_error *error)
 	for (size_t i = 0; i < item->count && code == RH_OK; i++) {
 		run->summary->licenses++;
 		bytes += item->rows[i].bytes;
-		report_row(run, &item->rows[i]);
-		code = report_check(run->report, error);
+		code = report_row(run, &item->rows[i], item->verdicts[i], error);
+		if (code == RH_OK)
+			code = report_check(run->report, error);
 	}
 	run->summary->bytes += bytes;
 	if (code == RH_OK)
@@ -262,51 +333,63 @@ static int check_existing(struct backup_directory *directory, bool overwrite, rh
 	return code;
 }
 
-/* Writes the archive under its temporary name, of one moment of the store. */
-static int write_archive(struct run *run, struct backup_directory *directory,
-    const struct age_recipient *recipients, size_t count, rh_error *error)
+/* Writes every licence that goes in. */
+static int write_once(struct run *run, rh_error *error)
 {
 	struct pipeline pipeline = {
 	    item_new, item_free, produce, transform, consume, idle, run};
-	struct store *store = run->store->store;
-	struct store_totals totals;
-	int code;
+	int code = sorting_header(&run->sorting, run->store, &run->header, error);
 
-	code = store_read_begin(store, error);
-	if (code != RH_OK)
-		return code;
-	code = store_totals(store, &totals, error);
 	if (code == RH_OK) {
-		report_totals(run->report, totals.licenses, totals.bytes);
-		snprintf(run->header.generator, sizeof run->header.generator, "rehost %s",
-		    rh_version());
-		snprintf(run->header.computer_id, sizeof run->header.computer_id, "%s",
-		    computer_id(run->store->computer));
-		run->header.owned = totals.licenses - totals.restricted - totals.managed;
-		run->header.restricted = totals.restricted + totals.managed;
-		run->header.bytes = totals.bytes;
-		code = backup_writer_new(directory, &run->header,
-		    computer_signing_key(run->store->computer), NULL, recipients, count,
-		    &run->writer, error);
+		*run->summary = (rh_summary){0};
+		run->frames = 0;
+		run->ended = false;
+		report_totals(run->report, run->sorting.licenses, run->sorting.bytes);
+		code = backup_writer_new(run->directory, &run->header,
+		    computer_signing_key(run->store->computer), run->proves ? run->proof : NULL,
+		    run->recipients, run->recipient_count, &run->writer, error);
 	}
 	if (code == RH_OK)
-		code = store_cursor_new(store, false, &run->cursor, error);
+		code = store_cursor_new(run->store->store, false, &run->cursor, error);
 	if (code == RH_OK)
 		code = pipeline_run(&pipeline, error);
 	store_cursor_free(run->cursor);
-	store_read_end(store);
-	if (code == RH_OK && (run->summary->done != run->header.owned ||
+	run->cursor = NULL;
+	return code;
+}
+
+/*
+ * Writes the archive under its temporary name, of one moment of the store.  What is in it
+ * stands before it: if secrets turn out not to open, it is written anew without those.
+ */
+static int write_archive(struct run *run, rh_error *error)
+{
+	int code = store_read_begin(run->store->store, error);
+
+	if (code != RH_OK)
+		return code;
+	code = sorting_load(run->store, &run->sorting, error);
+	if (code == RH_OK)
+		code = write_once(run, error);
+	if (code == RH_OK && sorting_again(&run->sorting)) {
+		backup_writer_free(run->writer);
+		run->writer = NULL;
+		run->again = true;
+		code = write_once(run, error);
+	}
+	store_read_end(run->store->store);
+	if (code == RH_OK && (run->summary->done != run->header.owned + run->header.managed ||
 				 run->summary->restricted != run->header.restricted))
 		return error_set(error, RH_E_STORE_DAMAGED,
 		    "the store in %s counts %llu licences and holds %llu",
-		    run->store->directory, (unsigned long long)totals.licenses,
+		    run->store->directory, (unsigned long long)run->sorting.licenses,
 		    (unsigned long long)run->summary->licenses);
 	return code;
 }
 
-static int run_backup(struct run *run, struct backup_directory *directory,
-    const rh_backup_options *options, rh_error *error)
+static int run_backup(struct run *run, const rh_backup_options *options, rh_error *error)
 {
+	struct backup_directory *directory = run->directory;
 	struct age_identity recovery = {0};
 	struct age_recipient *recipients = NULL;
 	bool secret = false;
@@ -321,13 +404,17 @@ static int run_backup(struct run *run, struct backup_directory *directory,
 	if (code == RH_OK)
 		code = collect_recipients(
 		    run->store, &recovery, options, &recipients, &count, error);
+	run->recipients = recipients;
+	run->recipient_count = count;
+	if (code == RH_OK)
+		code = recovery_proof(run->store, run->proof, &run->proves, error);
 	if (code == RH_OK && options->passphrase != NULL && !secret)
 		code = error_set(error, RH_E_SECRET_FORGOTTEN,
 		    "the recovery key was forgotten, so no passphrase can protect it");
 	if (code == RH_OK)
 		code = report_check(run->report, error);
 	if (code == RH_OK)
-		code = write_archive(run, directory, recipients, count, error);
+		code = write_archive(run, error);
 	if (code == RH_OK)
 		code = backup_writer_finish(run->writer, report_stop, run->report, error);
 	if (code == RH_OK && options->passphrase != NULL)
@@ -362,7 +449,6 @@ int rh_backup(rh_store *store, const char *path, const rh_backup_options *option
     const rh_listener *listener, rh_summary *summary, rh_error *error)
 {
 	const rh_backup_options defaults = RH_BACKUP_OPTIONS_INIT;
-	struct backup_directory *directory = NULL;
 	struct report report;
 	rh_summary counts = {0};
 	struct run run = {.store = store, .report = &report, .summary = &counts};
@@ -375,11 +461,13 @@ int rh_backup(rh_store *store, const char *path, const rh_backup_options *option
 	report_init(&report, listener, RH_OPERATION_BACKUP);
 	code = check_arguments(store, path, options, error);
 	if (code == RH_OK)
-		code = backup_directory_open(path, true, &directory, error);
+		code = backup_directory_open(path, true, &run.directory, error);
 	if (code == RH_OK)
-		code = run_backup(&run, directory, options, error);
-	backup_directory_close(directory);
+		code = run_backup(&run, options, error);
+	backup_directory_close(run.directory);
 	backup_header_free(&run.header);
+	sorting_free(&run.sorting);
+	bytes_wipe(run.proof, sizeof run.proof);
 	if (summary != NULL)
 		*summary = counts;
 	return report_end(&report, code, error);

@@ -50,6 +50,9 @@ static void *item_new(void *context)
 		item_free(context, item);
 		return NULL;
 	}
+	if (run->belief->proven)
+		frame_parser_prove(
+		    item->parser, run->belief->key, backup_reader_header(run->reader)->id);
 	return item;
 }
 
@@ -71,8 +74,9 @@ static struct content *next_content(struct item *item)
 	content = &item->contents[item->count++];
 	content->code = RH_OK;
 	content->chosen = false;
+	content->unchecked = false;
 	content->row.bytes = 0;
-	content->row.facts.id[0] = '\0';
+	memset(&content->row.facts, 0, sizeof content->row.facts);
 	free(content->why);
 	content->why = NULL;
 	license_state_init(&content->state);
@@ -114,7 +118,10 @@ static int take_record(void *context, const struct license *license,
 	return code;
 }
 
-/* The facts as the backup tells them; false if it does not. */
+/*
+ * The facts as the backup tells them; false if it does not.  A document that proves itself is
+ * worth more than words that anybody may have put beside it.
+ */
 static bool believe_facts(struct content *content, const struct frame_license *members)
 {
 	struct license *facts = &content->row.facts;
@@ -122,6 +129,7 @@ static bool believe_facts(struct content *content, const struct frame_license *m
 
 	if (members->facts_size > 0 &&
 	    license_facts_parse(facts, members->facts, members->facts_size) &&
+	    (members->proven || !license_format_signed(facts->format)) &&
 	    license_path_component(component, facts->id, NULL) == RH_OK &&
 	    strcmp(component, members->component) == 0)
 		return true;
@@ -151,12 +159,13 @@ static int compare_facts(
 }
 
 /* The facts as the document says them. */
-static int read_document(
-    struct content *content, const struct frame_license *members, rh_error *error)
+static int read_document(const struct contents *run, struct content *content,
+    const struct frame_license *members, rh_error *error)
 {
 	struct license_document document = {.data = members->document,
 	    .size = members->document_size,
-	    .name = members->component};
+	    .name = members->component,
+	    .trust = run->belief->trusts ? &run->belief->trust.trust : NULL};
 	int code;
 
 	if (content->state.name[0] != '\0')
@@ -167,7 +176,23 @@ static int read_document(
 	if (code == RH_OK && content->row.facts.id[0] == '\0')
 		return error_set(error, RH_E_LICENSE_DAMAGED,
 		    "the document of %s holds another licence", members->component);
+	content->unchecked = code == RH_OK && document.trust == NULL &&
+			     license_format_signed(content->row.facts.format);
 	return code;
+}
+
+/* The secret must be as the class wants it: a managed one sealed, no other. */
+static int check_secret(
+    const struct content *content, const struct frame_license *members, rh_error *error)
+{
+	bool managed = license_class(&content->row.facts) == LICENSE_MANAGED;
+
+	if (members->secret_size == 0 || members->sealed == managed)
+		return RH_OK;
+	return error_set(error, RH_E_LICENSE_DAMAGED,
+	    managed ? "the managed licence %s has a secret that is not sealed"
+		    : "the secret of %s is sealed for a service that the licence does not name",
+	    members->component);
 }
 
 static int read_facts(const struct contents *run, struct content *content,
@@ -179,12 +204,12 @@ static int read_facts(const struct contents *run, struct content *content,
 		code = license_state_parse(
 		    &content->state, members->state, members->state_size, error);
 	if (code == RH_OK && run->believe && believe_facts(content, members))
-		return RH_OK;
+		return check_secret(content, members, error);
 	if (code == RH_OK)
-		code = read_document(content, members, error);
+		code = read_document(run, content, members, error);
 	if (code == RH_OK && !run->believe)
 		code = compare_facts(content, members, error);
-	return code;
+	return code == RH_OK ? check_secret(content, members, error) : code;
 }
 
 /* Keeps the reason and goes on, if it concerns this licence alone. */
@@ -223,11 +248,13 @@ static int on_license(void *context, const struct frame_license *members, rh_err
 			*error = why;
 		return set_aside(content, code, &why, error);
 	}
-	content->chosen = filter_passes(run->filter,
-	    license_view(&view, &content->row.facts, members->document_size, run->added));
+	content->chosen = filter_passes(
+	    run->filter, license_view(&view, run->report->language, &content->row.facts,
+			     members->document_size, run->added));
 	if (!content->chosen)
 		return RH_OK;
-	if (item->sealer != NULL)
+	/* Only a service can open the secret of a managed one. */
+	if (item->sealer != NULL && license_class(&content->row.facts) != LICENSE_MANAGED)
 		code = store_seal(item->sealer, &content->row, members->document,
 		    members->document_size, members->secret, members->secret_size,
 		    license_state_empty(&content->state) ? NULL : &content->state, error);
@@ -255,6 +282,17 @@ static int transform(void *context, void *pointer, rh_error *error)
 	return frame_parse(item->parser, &item->frame, on_license, on_damaged, item, error);
 }
 
+/* Once is enough. */
+static void say_unchecked(struct contents *run, const struct content *content)
+{
+	if (!content->unchecked || run->unchecked)
+		return;
+	run->unchecked = true;
+	report_notice(run->report,
+	    "the signatures of licences could not be checked: it is not known here whose to "
+	    "trust, and the backup does not prove that its owner's computer wrote it");
+}
+
 static int consume(void *context, void *pointer, rh_error *error)
 {
 	struct contents *run = context;
@@ -264,6 +302,7 @@ static int consume(void *context, void *pointer, rh_error *error)
 
 	for (size_t i = 0; i < item->count && code == RH_OK; i++) {
 		bytes += item->contents[i].row.bytes;
+		say_unchecked(run, &item->contents[i]);
 		code = run->on_content(run->context, &item->contents[i], error);
 		if (code == RH_OK)
 			code = report_check(run->report, error);
@@ -375,10 +414,12 @@ int tally_content(void *context, struct content *content, rh_error *error)
 		return RH_OK;
 	}
 	tally->summary->failed++;
-	if (tally->first.code == RH_OK)
+	/* Damage is worse news than somebody unknown. */
+	if (tally->first.code == RH_OK || tally->first.code == RH_E_LICENSE_ISSUER)
 		tally->first = *content->why;
 	report_license(tally->report, content->code,
-	    license_view(&view, &content->row.facts, content->row.bytes, RH_TIME_NONE),
+	    license_view(&view, tally->report->language, &content->row.facts,
+		content->row.bytes, RH_TIME_NONE),
 	    content->why->text);
 	return RH_OK;
 }

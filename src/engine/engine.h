@@ -13,7 +13,7 @@ struct rh_store {
 	struct computer *computer;
 	struct store *store;
 	char recipient[AGE_TEXT_SIZE]; /* of the computer */
-	char language[36]; /* of the user, BCP 47; "" is none */
+	char language[LANGUAGE_SIZE]; /* of the user when the store was opened */
 };
 
 /* RH_E_ARGUMENT naming ${what} if ${value} is NULL or "". */
@@ -127,7 +127,6 @@ int moment_due(
 /* A licence as this computer's user sees it: his language, and what is left here. */
 struct license_shown {
 	struct license_view view;
-	char title[sizeof((struct license *)0)->title];
 };
 /* ${state} NULL: the counts as granted.  ${computer} is this one's thumbprint. */
 const rh_license *license_show(struct license_shown *shown, const struct rh_store *store,
@@ -167,6 +166,25 @@ int opening_reader(struct opening *opening, struct report *report, struct backup
 bool opening_older(struct opening *opening, struct report *report);
 void opening_end(struct opening *opening);
 
+/* ---- belief.c: how far a backup is believed ---- */
+
+struct belief {
+	bool proven; /* written by a holder of the recovery key, or his computer */
+	uint8_t key[KEY_SIZE]; /* secret: that proves it */
+	bool trusts; /* signatures can be checked */
+	struct trust trust;
+};
+
+/*
+ * Whether the header carries the proof of a key of ${opening} or ${store} (may be NULL), and
+ * who is trusted for signatures: the issuers of a proven backup, and those of the
+ * store.  Without a store, or with ${show_only}, unproven signed licences are read without a
+ * look at their signatures.
+ */
+int belief_form(const struct opening *opening, struct rh_store *store,
+    const struct backup_header *header, bool show_only, struct belief *ret, rh_error *error);
+void belief_free(struct belief *belief);
+
 /* ---- contents.c: licences of a backup, read in parallel ---- */
 
 /* A licence of a backup, read and checked. */
@@ -177,6 +195,7 @@ struct content {
 	int code; /* RH_OK, or why the licence cannot be used */
 	rh_error *why; /* NULL if code is RH_OK */
 	bool chosen; /* by the filter */
+	bool unchecked; /* signed, and nobody could tell whether rightly */
 };
 
 struct contents {
@@ -185,7 +204,12 @@ struct contents {
 	const struct filter *filter;
 	struct store *seal_for; /* seal rows for this store, or NULL */
 	int64_t added; /* time of adding, for the rows */
-	bool believe; /* take the facts from the backup, where it has them; else compare them */
+	const struct belief *belief;
+	/*
+	 * Take the facts from the backup, where it has them, of signed licences if they are
+	 * proven; else compare them.
+	 */
+	bool believe;
 
 	/* On a worker thread, for each usable licence that the filter chose; may be NULL. */
 	int (*on_members)(void *context, const struct frame_license *members, rh_error *error);
@@ -195,6 +219,7 @@ struct contents {
 
 	/* Private. */
 	struct buffer first; /* a frame that was read ahead */
+	bool unchecked; /* was said */
 	uint64_t licenses;
 	uint64_t bytes;
 };

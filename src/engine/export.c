@@ -86,8 +86,8 @@ static int on_members(void *context, const struct frame_license *members, rh_err
 	code = write_member(directory, "document", members->document, members->document_size,
 	    members->component, error);
 	if (code == RH_OK && members->secret_size > 0)
-		code = write_member(directory, "secret", members->secret, members->secret_size,
-		    members->component, error);
+		code = write_member(directory, members->sealed ? "secret.sealed" : "secret",
+		    members->secret, members->secret_size, members->component, error);
 	if (code == RH_OK && members->state_size > 0)
 		code = write_member(directory, "state.json", members->state,
 		    members->state_size, members->component, error);
@@ -95,13 +95,14 @@ static int on_members(void *context, const struct frame_license *members, rh_err
 	return code;
 }
 
-static int export_licenses(
-    struct run *run, struct backup_reader *reader, const struct filter *filter, rh_error *error)
+static int export_licenses(struct run *run, struct backup_reader *reader,
+    const struct filter *filter, const struct belief *belief, rh_error *error)
 {
 	const struct backup_header *header = backup_reader_header(reader);
 	struct contents contents = {.report = run->tally.report,
 	    .reader = reader,
 	    .filter = filter,
+	    .belief = belief,
 	    .believe = true,
 	    .on_members = on_members,
 	    .on_content = tally_content,
@@ -128,6 +129,7 @@ int rh_export(rh_store *store, const char *path, const char *target,
 	struct backup_reader *reader = NULL;
 	struct opening opening = {0};
 	struct filter filter = {0};
+	struct belief belief = {.proven = false};
 	struct report report;
 	rh_summary counts = {0};
 	struct run run = {
@@ -147,9 +149,13 @@ int rh_export(rh_store *store, const char *path, const char *target,
 	if (code == RH_OK)
 		code = opening_reader(&opening, &report, &reader, error);
 	if (code == RH_OK)
+		code = belief_form(
+		    &opening, store, backup_reader_header(reader), true, &belief, error);
+	if (code == RH_OK)
 		code = make_target(&run, error);
 	if (code == RH_OK)
-		code = export_licenses(&run, reader, &filter, error);
+		code = export_licenses(&run, reader, &filter, &belief, error);
+	belief_free(&belief);
 	if (run.licenses >= 0)
 		close(run.licenses);
 	backup_reader_free(reader);

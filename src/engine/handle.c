@@ -31,10 +31,10 @@ static int default_directory(char **ret, rh_error *error)
 }
 
 /*
- * The user's language from the locale's name (language[_TERRITORY][.CODESET][@MODIFIER]),
- * as a tag of BCP 47.  "C" and "POSIX" are none.
+ * From the locale's name (language[_TERRITORY][.CODESET][@MODIFIER]); "C" and "POSIX" are
+ * none.
  */
-static void find_language(char *tag, size_t capacity)
+void language_of_user(char tag[LANGUAGE_SIZE])
 {
 	static const char *const variables[] = {"LC_ALL", "LC_MESSAGES", "LANG"};
 	const char *name = NULL;
@@ -47,7 +47,7 @@ static void find_language(char *tag, size_t capacity)
 	if (name == NULL)
 		return;
 	length = strcspn(name, ".@");
-	if (length >= capacity || (length == 1 && *name == 'C') ||
+	if (length >= LANGUAGE_SIZE || (length == 1 && *name == 'C') ||
 	    (length == 5 && memcmp(name, "POSIX", 5) == 0))
 		return;
 	for (size_t i = 0; i < length; i++) {
@@ -137,7 +137,7 @@ int rh_store_open(const char *directory, unsigned flags, rh_store **ret_store, r
 		rh_store_close(store);
 		return code;
 	}
-	find_language(store->language, sizeof store->language);
+	language_of_user(store->language);
 	age_recipient_format(
 	    store->recipient, &computer_age_identity(store->computer)->recipient);
 	*ret_store = store;

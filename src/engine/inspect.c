@@ -13,7 +13,8 @@ static int on_content(void *context, struct content *content, rh_error *error)
 	(void)error;
 	if (content->code != RH_OK || !content->chosen)
 		return RH_OK;
-	license_view(&view, &content->row.facts, content->row.bytes, RH_TIME_NONE);
+	license_view(
+	    &view, run->report.language, &content->row.facts, content->row.bytes, RH_TIME_NONE);
 	if (run->inspector->on_license(run->inspector->context, &view.license) != 0)
 		run->report.stopped = true;
 	return RH_OK;
@@ -52,12 +53,13 @@ static void tell_header(const rh_inspector *inspector, const struct backup_heade
 		inspector->on_header(inspector->context, &told);
 }
 
-static int tell_licenses(
-    struct run *run, struct backup_reader *reader, const struct filter *filter, rh_error *error)
+static int tell_licenses(struct run *run, struct backup_reader *reader,
+    const struct filter *filter, const struct belief *belief, rh_error *error)
 {
 	struct contents contents = {.report = &run->report,
 	    .reader = reader,
 	    .filter = filter,
+	    .belief = belief,
 	    .believe = true,
 	    .on_content = on_content,
 	    .context = run};
@@ -78,6 +80,7 @@ int rh_inspect(rh_store *store, const char *path, const rh_open_options *options
 {
 	const rh_open_options defaults = RH_OPEN_OPTIONS_INIT;
 	struct run run = {.inspector = inspector};
+	struct belief belief = {.proven = false};
 	struct backup_reader *reader = NULL;
 	struct opening opening = {0};
 	struct filter filter = {0};
@@ -97,7 +100,11 @@ int rh_inspect(rh_store *store, const char *path, const rh_open_options *options
 	if (code == RH_OK)
 		tell_header(inspector, backup_reader_header(reader));
 	if (code == RH_OK)
-		code = tell_licenses(&run, reader, &filter, error);
+		code = belief_form(
+		    &opening, store, backup_reader_header(reader), true, &belief, error);
+	if (code == RH_OK)
+		code = tell_licenses(&run, reader, &filter, &belief, error);
+	belief_free(&belief);
 	backup_reader_free(reader);
 	opening_end(&opening);
 	filter_free(&filter);

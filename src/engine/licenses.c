@@ -23,9 +23,7 @@ const rh_license *license_show(struct license_shown *shown, const struct rh_stor
 	struct license_view *view = &shown->view;
 	bool here;
 
-	license_view(view, &row->facts, row->bytes, row->added);
-	license_title(&row->facts, store->language, shown->title, sizeof shown->title);
-	view->license.title = shown->title;
+	license_view(view, store->language, &row->facts, row->bytes, row->added);
 	if (state == NULL)
 		return &view->license;
 	here = state->computer[0] == '\0' || strcmp(state->computer, computer) == 0;

@@ -8,6 +8,7 @@
 /* Values of the store, see store/SCHEMA.md: 32 raw bytes each. */
 #define VALUE_SECRET "recovery.secret"
 #define VALUE_RECIPIENT "recovery.recipient"
+#define VALUE_PROOF "proof" /* stays when the secret is forgotten */
 
 /* Reads a 32-byte value; ${*ret_there} is false if there is none. */
 static int load_key(struct store *store, const char *name, uint8_t key[AGE_KEY_SIZE],
@@ -45,15 +46,43 @@ int recovery_load(struct rh_store *store, struct age_identity *ret, bool *ret_kn
 	return code;
 }
 
+int recovery_proof(
+    struct rh_store *store, uint8_t ret[KEY_SIZE], bool *ret_known, rh_error *error)
+{
+	struct age_identity identity = {0};
+	uint8_t key[KEY_SIZE];
+	bool known = false, recipient, secret = false;
+	int code = load_key(store->store, VALUE_PROOF, key, &known, error);
+
+	/* A key made by a version that knew of no proofs. */
+	if (code == RH_OK && !known)
+		code = recovery_load(store, &identity, &recipient, &secret, error);
+	if (code == RH_OK && secret)
+		code = backup_proof_key(&identity, key, error);
+	if (code == RH_OK) {
+		*ret_known = known || secret;
+		if (*ret_known)
+			memcpy(ret, key, sizeof key);
+	}
+	bytes_wipe(key, sizeof key);
+	bytes_wipe(&identity, sizeof identity);
+	return code;
+}
+
 static int store_identity(
     struct rh_store *store, const struct age_identity *identity, rh_error *error)
 {
-	int code = store_begin(store->store, error);
+	uint8_t proof[KEY_SIZE];
+	int code = backup_proof_key(identity, proof, error);
 
+	if (code == RH_OK)
+		code = store_begin(store->store, error);
 	if (code != RH_OK)
-		return code;
-	code =
-	    store_value_set(store->store, VALUE_SECRET, identity->secret, AGE_KEY_SIZE, error);
+		goto done;
+	code = store_value_set(store->store, VALUE_PROOF, proof, sizeof proof, error);
+	if (code == RH_OK)
+		code = store_value_set(
+		    store->store, VALUE_SECRET, identity->secret, AGE_KEY_SIZE, error);
 	if (code == RH_OK)
 		code = store_value_set(store->store, VALUE_RECIPIENT, identity->recipient.key,
 		    AGE_KEY_SIZE, error);
@@ -61,6 +90,9 @@ static int store_identity(
 		code = store_commit(store->store, error);
 	if (code != RH_OK)
 		store_rollback(store->store);
+
+done:
+	bytes_wipe(proof, sizeof proof);
 	return code;
 }
 
@@ -166,7 +198,24 @@ int rh_recovery_check(rh_store *store, const char *typed, char **ret_recipient, 
 
 int rh_recovery_forget(rh_store *store, rh_error *error)
 {
+	uint8_t proof[KEY_SIZE];
+	bool known = false;
+	int code;
+
 	if (store == NULL)
 		return error_set(error, RH_E_ARGUMENT, "no store was given");
-	return store_value_set(store->store, VALUE_SECRET, NULL, 0, error);
+	code = store_begin(store->store, error);
+	if (code != RH_OK)
+		return code;
+	code = recovery_proof(store, proof, &known, error);
+	if (code == RH_OK && known)
+		code = store_value_set(store->store, VALUE_PROOF, proof, sizeof proof, error);
+	if (code == RH_OK)
+		code = store_value_set(store->store, VALUE_SECRET, NULL, 0, error);
+	if (code == RH_OK)
+		code = store_commit(store->store, error);
+	if (code != RH_OK)
+		store_rollback(store->store);
+	bytes_wipe(proof, sizeof proof);
+	return code;
 }

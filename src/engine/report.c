@@ -31,7 +31,7 @@ static const struct {
     [RH_EVENT_PROGRESS] = {"progress", -1, RH_FIELD_TOTALS | RH_FIELD_DONE,
 	"How much is done; at most 20 times a second."},
     [RH_EVENT_RESTRICTED] = {"restricted", 31, RH_FIELD_CODE | RH_FIELD_LICENSE | RH_FIELD_TEXT,
-	"Backup: this licence may not be backed up and was left out; the text says why."},
+	"Backup: this licence was left out; code and text say why."},
     [RH_EVENT_LICENSE] = {"license", -1, RH_FIELD_CODE | RH_FIELD_LICENSE | RH_FIELD_TEXT,
 	"The result of one licence that was not plainly copied; of every licence in a plan."},
     [RH_EVENT_RECOVERY_KEY] = {"recovery-key", -1, 0,
@@ -82,6 +82,7 @@ void report_init(
     struct report *report, const rh_listener *listener, enum rh_operation operation)
 {
 	*report = (struct report){.listener = listener, .operation = operation};
+	language_of_user(report->language);
 }
 
 static void send(struct report *report, enum rh_event_type type, int code,
@@ -147,8 +148,13 @@ void report_done(struct report *report, uint64_t licenses, uint64_t bytes)
 void report_license(
     struct report *report, int code, const rh_license *license, const char *text)
 {
-	send(report, code == RH_E_RESTRICTED ? RH_EVENT_RESTRICTED : RH_EVENT_LICENSE, code,
-	    license, text);
+	send(report, RH_EVENT_LICENSE, code, license, text);
+}
+
+void report_restricted(
+    struct report *report, int code, const rh_license *license, const char *text)
+{
+	send(report, RH_EVENT_RESTRICTED, code, license, text);
 }
 
 int report_end(struct report *report, int code, const rh_error *error)
@@ -177,15 +183,16 @@ int report_check(struct report *report, rh_error *error)
 	return error_set(error, RH_E_CANCELED, "the operation was canceled");
 }
 
-const rh_license *license_view(
-    struct license_view *view, const struct license *facts, uint64_t bytes, int64_t added)
+const rh_license *license_view(struct license_view *view, const char *language,
+    const struct license *facts, uint64_t bytes, int64_t added)
 {
+	license_title(facts, language, view->title, sizeof view->title);
 	view->license = (rh_license){
 	    .id = facts->id,
 	    .key_id = facts->key_id,
 	    .format = facts->format != NULL ? facts->format : "",
 	    .issuer = facts->issuer,
-	    .title = facts->title,
+	    .title = view->title,
 	    .service = facts->service,
 	    .reason = facts->reason != NULL ? facts->reason : "",
 	    .issued = facts->issued,

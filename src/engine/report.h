@@ -6,6 +6,8 @@
 #include "license/license.h"
 #include "rehost/rehost.h"
 
+#define LANGUAGE_SIZE 36 /* a tag of BCP 47, and NUL */
+
 /*
  * What an operation tells its listener.  Everything happens on the thread that
  * called the operation, with no lock held.
@@ -19,7 +21,11 @@ struct report {
 	uint64_t bytes_done;
 	uint64_t next_progress; /* clock_monotonic of the next PROGRESS event */
 	bool stopped; /* somebody asked to stop */
+	char language[LANGUAGE_SIZE]; /* of titles */
 };
+
+/* The user's language, as a tag of BCP 47; "" is none. */
+void language_of_user(char tag[LANGUAGE_SIZE]);
 
 void report_init(
     struct report *report, const rh_listener *listener, enum rh_operation operation);
@@ -36,8 +42,12 @@ void report_totals(struct report *report, uint64_t licenses, uint64_t bytes);
 /* Counts what was done; sends PROGRESS at most 20 times a second. */
 void report_done(struct report *report, uint64_t licenses, uint64_t bytes);
 
-/* LICENSE, or RESTRICTED if that is the code.  ${license} NULL: nothing is known of it. */
+/* LICENSE.  ${license} NULL: nothing is known of it. */
 void report_license(
+    struct report *report, int code, const rh_license *license, const char *text);
+
+/* RESTRICTED: this licence is left out of the backup; ${code} and ${text} say why. */
+void report_restricted(
     struct report *report, int code, const rh_license *license, const char *text);
 
 /* The last event.  Returns ${code}. */
@@ -49,12 +59,16 @@ int report_check(struct report *report, rh_error *error);
 /* The same as a question: other than 0 to stop. */
 int report_stop(void *report);
 
-/* A licence as the public header shows it; ${view} must outlive the result. */
+/*
+ * A licence as the public header shows it, its title in ${language}; ${view} and ${facts} must
+ * outlive the result.
+ */
 struct license_view {
 	rh_license license;
 	rh_count counts[LICENSE_COUNTS_MAX];
+	char title[sizeof((struct license *)0)->title];
 };
-const rh_license *license_view(
-    struct license_view *view, const struct license *facts, uint64_t bytes, int64_t added);
+const rh_license *license_view(struct license_view *view, const char *language,
+    const struct license *facts, uint64_t bytes, int64_t added);
 
 #endif

@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -9,6 +10,9 @@ struct run {
 	struct report *report;
 	rh_summary *summary;
 	bool plan;
+	const char *computer; /* this one's name in licences; "" if it has none yet */
+	const struct opening *opening;
+	struct belief belief; /* of the generation that is read */
 	struct store_sealer *sealer; /* to open rows that are there */
 	struct store_row row; /* scratch */
 	struct store_content content; /* scratch */
@@ -21,7 +25,8 @@ static void tell(struct run *run, const struct content *content, int code, const
 	struct license_view view;
 
 	report_license(run->report, code,
-	    license_view(&view, &content->row.facts, content->row.bytes, content->row.added),
+	    license_view(&view, run->report->language, &content->row.facts, content->row.bytes,
+		content->row.added),
 	    text);
 }
 
@@ -76,7 +81,41 @@ static int keep_present(
 	return RH_OK;
 }
 
-static int plan_license(struct run *run, const struct content *content, rh_error *error)
+/* Whether it comes without its counts, which stay with the computer that they are kept on. */
+static bool counts_stay(const struct run *run, const struct content *content)
+{
+	const char *computer = content->state.computer;
+
+	return content->row.facts.count_count > 0 && computer[0] != '\0' &&
+	       license_format_signed(content->row.facts.format) &&
+	       strcmp(computer, run->computer) != 0;
+}
+
+/* A licence that is new here; in a plan nothing is told yet. */
+static void added(struct run *run, const struct content *content)
+{
+	bool stay = counts_stay(run, content);
+
+	run->summary->done++;
+	if (stay)
+		tell(run, content, RH_S_COUNTS_STAY, "");
+	else if (run->plan)
+		tell(run, content, RH_S_ADDED, "");
+}
+
+/* A managed licence that is not here: its service would have to open its secret. */
+static void refuse_managed(struct run *run, const struct content *content)
+{
+	char text[700];
+
+	snprintf(text, sizeof text, "%s manages it, which this version cannot ask",
+	    content->row.facts.service);
+	run->summary->failed++;
+	tell(run, content, RH_E_SERVICE_UNAVAILABLE, text);
+}
+
+/* Without inserting: in a plan, and of managed licences. */
+static int look_up(struct run *run, const struct content *content, rh_error *error)
 {
 	int code = RH_E_LICENSE_UNKNOWN;
 
@@ -87,16 +126,36 @@ static int plan_license(struct run *run, const struct content *content, rh_error
 	if (code != RH_E_LICENSE_UNKNOWN)
 		return code;
 	error_clear(error);
-	run->summary->done++;
-	tell(run, content, RH_S_ADDED, "");
+	if (license_class(&content->row.facts) == LICENSE_MANAGED)
+		refuse_managed(run, content);
+	else
+		added(run, content);
+	return RH_OK;
+}
+
+static int insert(struct run *run, struct content *content, rh_error *error)
+{
+	struct store_here here;
+	int code = store_insert(run->store->store, &content->row, &here, error);
+
+	if (code == RH_S_ALREADY_HERE || code == RH_E_LICENSE_CONFLICT) {
+		error_clear(error);
+		return keep_present(run, content, here.number, error);
+	}
+	/* It was here before, and what was spent then stays spent. */
+	if (code == RH_S_ADDED && here.spent) {
+		code = settle_spent(run->store, run->sealer, &content->row, error);
+		code = code == RH_S_STATE_MERGED ? RH_S_ADDED : code;
+	}
+	if (code != RH_S_ADDED)
+		return code;
+	added(run, content);
 	return RH_OK;
 }
 
 static int on_content(void *context, struct content *content, rh_error *error)
 {
 	struct run *run = context;
-	struct store_here here;
-	int code;
 
 	if (content->code != RH_OK) {
 		run->summary->licenses++;
@@ -108,18 +167,9 @@ static int on_content(void *context, struct content *content, rh_error *error)
 		return RH_OK;
 	run->summary->licenses++;
 	run->summary->bytes += content->row.bytes;
-	if (run->plan)
-		return plan_license(run, content, error);
-	code = store_insert(run->store->store, &content->row, &here, error);
-	if (code == RH_S_ADDED) {
-		run->summary->done++;
-		return RH_OK;
-	}
-	if (code == RH_S_ALREADY_HERE || code == RH_E_LICENSE_CONFLICT) {
-		error_clear(error);
-		return keep_present(run, content, here.number, error);
-	}
-	return code;
+	if (run->plan || license_class(&content->row.facts) == LICENSE_MANAGED)
+		return look_up(run, content, error);
+	return insert(run, content, error);
 }
 
 /* ---- One generation ---- */
@@ -134,6 +184,7 @@ static int read_licenses(
 	    .filter = filter,
 	    .seal_for = run->plan ? NULL : run->store->store,
 	    .added = clock_now(),
+	    .belief = &run->belief,
 	    .believe = true,
 	    .on_content = on_content,
 	    .context = run,
@@ -153,10 +204,28 @@ static int read_licenses(
 	return code;
 }
 
+/* How far the generation is believed, and who this computer is. */
+static int believe(struct run *run, struct backup_reader *reader, rh_error *error)
+{
+	const struct jose_key *key;
+	int code;
+
+	run->computer = "";
+	code = belief_form(
+	    run->opening, run->store, backup_reader_header(reader), false, &run->belief, error);
+	if (code == RH_OK && run->store != NULL) {
+		code = computer_license_key(run->store->computer, &key, error);
+		if (code == RH_OK)
+			run->computer = jose_key_thumbprint(key);
+	}
+	return code;
+}
+
 /* All of the generation in one transaction, or the store as it was. */
 static int restore_generation(
     struct run *run, struct backup_reader *reader, const struct filter *filter, rh_error *error)
 {
+	const struct backup_header *header = backup_reader_header(reader);
 	struct store *store = run->store != NULL ? run->store->store : NULL;
 	int code = RH_OK;
 
@@ -166,7 +235,12 @@ static int restore_generation(
 		code = store_begin_fill(store, error);
 	if (code != RH_OK)
 		return code;
-	code = read_licenses(run, reader, filter, error);
+	code = believe(run, reader, error);
+	if (code == RH_OK)
+		code = read_licenses(run, reader, filter, error);
+	if (code == RH_OK && !run->plan && run->belief.proven && header->issuers != NULL)
+		code = pins_import(run->store, header->issuers, run->report, error);
+	belief_free(&run->belief);
 	if (run->plan) {
 		if (store != NULL)
 			store_read_end(store);
@@ -219,7 +293,8 @@ int rh_restore(rh_store *store, const char *path, const rh_open_options *options
 	struct filter filter = {0};
 	struct report report;
 	rh_summary counts = {0};
-	struct run run = {.store = store, .report = &report, .summary = &counts};
+	struct run run = {
+	    .store = store, .report = &report, .summary = &counts, .opening = &opening};
 	rh_error own;
 	int code;
 

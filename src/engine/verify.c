@@ -1,12 +1,13 @@
 #include "engine/engine.h"
 
 static int verify_licenses(struct tally *tally, struct backup_reader *reader,
-    const struct filter *filter, rh_error *error)
+    const struct filter *filter, const struct belief *belief, rh_error *error)
 {
 	const struct backup_header *header = backup_reader_header(reader);
 	struct contents contents = {.report = tally->report,
 	    .reader = reader,
 	    .filter = filter,
+	    .belief = belief,
 	    .on_content = tally_content,
 	    .context = tally};
 	int code;
@@ -14,6 +15,12 @@ static int verify_licenses(struct tally *tally, struct backup_reader *reader,
 	report_totals(tally->report, header->owned + header->managed, header->bytes);
 	code = contents_run(&contents, error);
 	contents_free(&contents);
+	if (code == RH_OK && tally->first.code == RH_E_LICENSE_ISSUER)
+		return error_set(error, RH_E_LICENSE_ISSUER,
+		    "%llu of %llu licences are whole but not of issuers that are trusted here; "
+		    "%s",
+		    (unsigned long long)tally->summary->failed,
+		    (unsigned long long)tally->summary->licenses, tally->first.text);
 	if (code == RH_OK && tally->first.code != RH_OK)
 		return error_set(error, RH_E_BACKUP_CORRUPT,
 		    "%llu of %llu licences are damaged; %s",
@@ -26,9 +33,10 @@ static int verify_licenses(struct tally *tally, struct backup_reader *reader,
  * Only the newest generation counts: an older one that is whole must not hide
  * that the newest is not.
  */
-static int verify_newest(
-    struct tally *tally, struct opening *opening, const struct filter *filter, rh_error *error)
+static int verify_newest(struct tally *tally, struct opening *opening, struct rh_store *store,
+    const struct filter *filter, rh_error *error)
 {
+	struct belief belief = {.proven = false};
 	const struct backup_generation *newest = &opening->generations[0];
 	struct backup_reader *reader = NULL;
 	int code;
@@ -47,7 +55,11 @@ static int verify_newest(
 		return RH_OK;
 	}
 	if (code == RH_OK)
-		code = verify_licenses(tally, reader, filter, error);
+		code = belief_form(
+		    opening, store, backup_reader_header(reader), false, &belief, error);
+	if (code == RH_OK)
+		code = verify_licenses(tally, reader, filter, &belief, error);
+	belief_free(&belief);
 	backup_reader_free(reader);
 	return code;
 }
@@ -72,7 +84,7 @@ int rh_verify(rh_store *store, const char *path, const rh_open_options *options,
 	if (code == RH_OK)
 		code = opening_begin(&opening, store, path, options, error);
 	if (code == RH_OK)
-		code = verify_newest(&tally, &opening, &filter, error);
+		code = verify_newest(&tally, &opening, store, &filter, error);
 	opening_end(&opening);
 	filter_free(&filter);
 	if (summary != NULL)

@@ -17,6 +17,9 @@
 
 #include "kit.h"
 
+#define TEXT_OF(value) #value
+#define TEXT(value) TEXT_OF(value)
+#define READERS TEXT(LICENSE_READERS_VERSION)
 #define ID "00000001-0000-4000-8000-000000000000"
 
 /* A backup of licence 1 whose line of facts is ${facts}, for the owner of ${store}. */
@@ -112,16 +115,16 @@ static void facts_travel(void **state)
 
 	/* A line that says something else: the restore believes it, verify does not. */
 	assert_int_equal(restore_and_verify(&kit, store,
-			     "1\twmdrm\t" ID "\t\tHarmonia\tAnother\t\t\t\t", title),
+			     READERS "\twmdrm\t" ID "\t\tHarmonia\tAnother\t\t\t\t", title),
 	    RH_E_BACKUP_CORRUPT);
 	assert_string_equal(title, "Another");
 	/* Of other readers, of another licence, or no line at all: the document tells. */
 	assert_int_equal(restore_and_verify(&kit, store,
-			     "2\twmdrm\t" ID "\t\tHarmonia\tAnother\t\t\t\t", title),
+			     "1\twmdrm\t" ID "\t\tHarmonia\tAnother\t\t\t\t", title),
 	    RH_OK);
 	assert_string_equal(title, "Track 1");
-	assert_int_equal(
-	    restore_and_verify(&kit, store, "1\twmdrm\tother\t\t\tAnother\t\t\t\t", title),
+	assert_int_equal(restore_and_verify(
+			     &kit, store, READERS "\twmdrm\tother\t\t\tAnother\t\t\t\t", title),
 	    RH_E_BACKUP_CORRUPT);
 	assert_string_equal(title, "Track 1");
 	assert_int_equal(restore_and_verify(&kit, store, "", title), RH_OK);
