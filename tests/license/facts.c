@@ -103,6 +103,25 @@ static void not_believed(void **state)
 	assert_true(license_facts_parse(&back, "2\twmdrm\tid\t\t\t\t\t\t\t", 17));
 }
 
+/* A managed licence has a line, too, and comes out of it managed. */
+static void managed(void **state)
+{
+	struct license license = sample(), back;
+	struct buffer line = {0};
+
+	(void)state;
+	strcpy(license.service, "https://licences.example/");
+	strcpy(license.title, "{\"en\":\"River songs\"}");
+	license.format = license_format_name("signed");
+	assert_int_equal(license_facts_format(&license, &line, NULL), RH_OK);
+	assert_true(license_facts_parse(&back, line.data, line.size));
+	assert_int_equal(license_class(&back), LICENSE_MANAGED);
+	assert_string_equal(back.service, license.service);
+	assert_string_equal(back.title, license.title);
+	assert_true(license_format_signed(back.format));
+	buffer_free(&line);
+}
+
 static void not_written(void **state)
 {
 	struct license restricted = sample(), tab = sample();
@@ -123,6 +142,7 @@ int main(void)
 	    cmocka_unit_test(round_trip),
 	    cmocka_unit_test(cut_lines),
 	    cmocka_unit_test(not_believed),
+	    cmocka_unit_test(managed),
 	    cmocka_unit_test(not_written),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,7 +10,7 @@
 #include <libxml/parser.h>
 #include <libxml/xmlmemory.h>
 
-#include "license/license.h"
+#include "vectors.h"
 
 /*
  * Every allocation fails in turn: ours (the linker's --wrap), libxml2's and
@@ -141,10 +141,64 @@ static void test_lcp(void **state)
 	check_document("{\"id\":\"1\",\"provider\":[{\"a\":1.5},null]", RH_E_LICENSE_INVALID);
 }
 
+/* With a trust, so that the signature is looked at and the content key opened. */
+static void check_vector(const char *name, const struct license_trust *trust, int expected)
+{
+	size_t size, count = 1;
+	char *text = vectors_load(name, &size);
+
+	for (size_t i = 0; i <= count; i++) {
+		struct buffer secret = {0};
+		const struct license_document document = {.data = (const uint8_t *)text,
+		    .size = size,
+		    .name = "x",
+		    .trust = trust,
+		    .secret = &secret};
+		struct license license = {0};
+		rh_error error;
+		int code;
+
+		allocations = 0;
+		failing = i;
+		code = license_read(&document, collect, &license, &error);
+		failing = 0;
+		if (i == 0)
+			count = allocations;
+		if (code != RH_E_MEMORY || i == 0)
+			assert_int_equal(code, expected);
+		if (code == RH_OK)
+			assert_int_equal(license.count_count, 0);
+		assert_int_equal(secret.size, code == RH_OK && !trust->moved ? 25 : 0);
+		assert_true((license.id[0] != '\0') == (code == RH_OK));
+		buffer_free_secret(&secret);
+	}
+	assert_true(count > 20);
+	free(text);
+}
+
+static void test_signed(void **state)
+{
+	struct vectors vectors;
+	struct license_trust moved;
+
+	(void)state;
+	vectors_open(&vectors);
+	moved = vectors.trust;
+	moved.moved = true;
+	check_vector("owned.jws", &vectors.trust, RH_OK);
+	check_vector("owned.jws", &moved, RH_OK);
+	check_vector("edited.jws", &vectors.trust, RH_E_LICENSE_SIGNATURE);
+	check_vector("content-key-edited.jws", &vectors.trust, RH_E_LICENSE_CONTENT_KEY);
+	check_vector("crit-claim.jws", &vectors.trust, RH_E_LICENSE_CRITICAL);
+	check_vector("member-twice.jws", &vectors.trust, RH_E_LICENSE_INVALID);
+	vectors_close(&vectors);
+}
+
 static void test_state(void **unused)
 {
 	static const char json[] =
 	    "{\"counts\":{\"play\":3},\"first_use\":\"2026-11-22T15:10:00Z\","
+	    "\"computer\":\"ZsXBia-CcHnrgB681OPys-HwnKYa5clfeI0ukWI0QPQ\","
 	    "\"format\":\"opaque\",\"name\":\"a.lic\"}";
 	struct license_state state;
 	struct buffer buffer;
@@ -182,6 +236,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_wmdrm),
 	    cmocka_unit_test(test_lcp),
+	    cmocka_unit_test(test_signed),
 	    cmocka_unit_test(test_state),
 	};
 

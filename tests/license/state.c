@@ -9,6 +9,9 @@
 
 #include "license/license.h"
 
+#define ONE "ZsXBia-CcHnrgB681OPys-HwnKYa5clfeI0ukWI0QPQ"
+#define TWO "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+
 static int parse(struct license_state *state, const char *json, rh_error *error)
 {
 	return license_state_parse(state, json, strlen(json), error);
@@ -36,6 +39,9 @@ static void test_round_trip(void **unused)
 	    "\"format\":\"opaque\",\"name\":\"\xc3\xa9.lic\"}",
 	    "{\"first_use\":\"1970-01-01T00:00:00Z\"}",
 	    "{\"name\":\"a \\\"b\\\"\"}",
+	    "{\"computer\":\"" ONE "\"}",
+	    "{\"counts\":{\"play\":3},\"first_use\":\"2026-11-22T15:10:00Z\","
+	    "\"computer\":\"" ONE "\",\"format\":\"signed\",\"name\":\"a\"}",
 	};
 	struct license_state state;
 	rh_error error;
@@ -102,6 +108,14 @@ static void test_errors(void **unused)
 	    {"{\"first_use\":\"then\"}", "member first_use"},
 	    {"{\"first_use\":\"1969-12-31T23:59:59Z\"}", "member first_use"},
 	    {"{\"first_use\":\"9999-12-31T23:59:59-01:00\"}", "member first_use"},
+	    {"{\"computer\":7}", "member computer is no thumbprint"},
+	    {"{\"computer\":\"\"}", "member computer is no thumbprint"},
+	    {"{\"computer\":\"AAAA\"}", "member computer is no thumbprint"},
+	    {"{\"computer\":\"" ONE "A\"}", "member computer is no thumbprint"},
+	    {"{\"computer\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB\"}",
+		"member computer is no thumbprint"},
+	    {"{\"computer\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"}",
+		"member computer is no thumbprint"},
 	    {"{\"format\":\"\"}", "member format"},
 	    {"{\"format\":\"abcdefghijklmnopqrstuvwxyz012345\"}", "member format"},
 	    {"{\"name\":\"a\\nb\"}", "member name"},
@@ -169,6 +183,12 @@ static void test_merge(void **unused)
 		"{\"first_use\":\"2025-01-01T00:00:00Z\"}", false},
 	    {"{\"format\":\"opaque\",\"name\":\"a\"}", "{\"name\":\"b\"}",
 		"{\"format\":\"opaque\",\"name\":\"a\"}", false},
+	    {"{\"computer\":\"" ONE "\"}", "{\"computer\":\"" ONE "\"}",
+		"{\"computer\":\"" ONE "\"}", false},
+	    {"{\"computer\":\"" ONE "\"}", "{}", "{\"computer\":\"" ONE "\"}", false},
+	    {"{}", "{\"computer\":\"" ONE "\"}", "{\"computer\":\"" ONE "\"}", true},
+	    {"{\"computer\":\"" ONE "\"}", "{\"counts\":{\"play\":1},\"computer\":\"" TWO "\"}",
+		"{\"counts\":{\"play\":1},\"computer\":\"" ONE "\"}", true},
 	    /* No room for a ninth count: what is there stays. */
 	    {"{\"counts\":{\"a\":1,\"b\":1,\"c\":1,\"d\":1,\"e\":1,\"f\":1,\"g\":1,\"h\":1}}",
 		"{\"counts\":{\"i\":1}}",

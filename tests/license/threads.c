@@ -12,7 +12,7 @@
 #include <cmocka.h>
 #include <libxml/parser.h>
 
-#include "license/license.h"
+#include "vectors.h"
 
 #define THREADS 4
 #define ROUNDS 400
@@ -93,6 +93,68 @@ static void test_threads(void **state)
 	assert_int_equal(atomic_load(&wrong), 0);
 }
 
+/* ---- Signed licences, under one trust ---- */
+
+static struct vectors vectors;
+
+static const struct {
+	const char *name;
+	int code;
+	bool secret;
+} signed_samples[] = {
+    {"owned.jws", RH_OK, true},
+    {"counted.jws", RH_OK, false},
+    {"title.jws", RH_OK, false},
+    {"edited.jws", RH_E_LICENSE_SIGNATURE, false},
+    {"content-key-edited.jws", RH_E_LICENSE_CONTENT_KEY, false},
+    {"crit-claim.jws", RH_E_LICENSE_CRITICAL, false},
+};
+enum { SIGNED_COUNT = sizeof signed_samples / sizeof signed_samples[0] };
+
+static char *signed_texts[SIGNED_COUNT];
+
+static void *work_signed(void *argument)
+{
+	size_t first = (size_t)argument;
+
+	for (size_t i = 0; i < ROUNDS / 4; i++) {
+		size_t at = (first + i) % SIGNED_COUNT;
+		struct buffer secret = {0};
+		const struct license_document document = {
+		    .data = (const uint8_t *)signed_texts[at],
+		    .size = strlen(signed_texts[at]),
+		    .name = "x",
+		    .trust = &vectors.trust,
+		    .secret = &secret};
+		struct license license;
+
+		if (license_read(&document, collect, &license, NULL) !=
+			signed_samples[at].code ||
+		    (secret.size > 0) != signed_samples[at].secret)
+			atomic_fetch_add(&wrong, 1);
+		buffer_free_secret(&secret);
+	}
+	return NULL;
+}
+
+static void test_signed(void **state)
+{
+	pthread_t threads[THREADS];
+
+	(void)state;
+	vectors_open(&vectors);
+	for (size_t i = 0; i < SIGNED_COUNT; i++)
+		signed_texts[i] = vectors_load(signed_samples[i].name, NULL);
+	for (size_t i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, work_signed, (void *)i), 0);
+	for (size_t i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+	assert_int_equal(atomic_load(&wrong), 0);
+	for (size_t i = 0; i < SIGNED_COUNT; i++)
+		free(signed_texts[i]);
+	vectors_close(&vectors);
+}
+
 static void on_application_error(void *context, xmlErrorPtr error)
 {
 	(void)error;
@@ -140,6 +202,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    /* First, so that the threads race for what is prepared once. */
 	    cmocka_unit_test(test_threads),
+	    cmocka_unit_test(test_signed),
 	    cmocka_unit_test(test_application_keeps_its_handler),
 	    cmocka_unit_test(test_silence),
 	};
