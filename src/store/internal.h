@@ -104,7 +104,7 @@ extern const char *const schema_steps[];
 extern const size_t schema_step_count;
 extern const int64_t schema_application_id;
 
-/* Of step 2, and once more where it is made after the rows: see store_begin_fill. */
+/* Of step 2, and once more where it is made after the rows: see write_index. */
 #define SCHEMA_KEY_INDEX                                                                       \
 	"CREATE INDEX licenses_by_key ON licenses (substr(key_id, -12)) WHERE key_id <> '';"
 
@@ -252,7 +252,10 @@ int spent_check(struct store *store, rh_error *error);
 
 /* ---- write.c ---- */
 
-/* Makes the index on key ids, if it waits for the end of this transaction. */
+/*
+ * Makes the index on key ids, if the store was empty: sorted at the end it costs less than kept
+ * up with every row.
+ */
 int write_index(struct store *store, rh_error *error);
 
 /* Begins a write transaction unless within one; ${*ret_own} for write_leave. */

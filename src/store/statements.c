@@ -43,9 +43,12 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_GET_FACTS_BY_NUMBER] = FACT_COLUMNS " FROM licenses WHERE number = ?1",
     [SQL_GET_STATE] = "SELECT state FROM licenses WHERE number = ?1",
     [SQL_FIND] = "SELECT id FROM licenses WHERE id >= ?1 AND id < ?2 ORDER BY id LIMIT 2",
-    /* The conditions of the indexes word for word, or SQLite does not use them. */
+    /*
+     * The conditions of the indexes word for word, or SQLite does not use them; "+" keeps it
+     * from putting ?1 in the place of key_id there, too.
+     */
     [SQL_BY_KEY] =
-	ALL_COLUMNS " FROM licenses WHERE substr(key_id, -12) = substr(?1, -12) AND key_id = ?1"
+	ALL_COLUMNS " FROM licenses WHERE substr(key_id, -12) = substr(?1, -12) AND +key_id = ?1"
 		    " AND key_id <> '' ORDER BY number",
     [SQL_CENSUS_EXPIRED] =
 	"SELECT count(*), sum(bytes) FROM licenses WHERE backup = 1 AND service = ''"

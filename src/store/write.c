@@ -46,14 +46,21 @@ int store_begin_fill(struct store *store, rh_error *error)
 		database_journal(store, true);
 		store->filling = false;
 	}
-	if (code != RH_OK || store->totals.licenses.licenses > 0)
-		return code;
-	code = statement_run(store, SQL_KEY_INDEX_DROP, NULL, error);
+	return code;
+}
+
+/* Before the first row of an empty store. */
+static int write_index_later(struct store *store, rh_error *error)
+{
+	int code = statement_run(store, SQL_KEY_INDEX_DROP, NULL, error);
+
 	if (code == RH_OK)
 		store->unindexed = true;
-	else
-		store_rollback(store);
-	return code;
+	if (code != RH_E_STORE_BUSY)
+		return code;
+	/* A statement of this handle is still reading: then row by row. */
+	error_clear(error);
+	return RH_OK;
 }
 
 int write_index(struct store *store, rh_error *error)
@@ -270,6 +277,8 @@ static int insert(
 	int code, result;
 
 	code = next_number(store, &row->number, error);
+	if (code == RH_OK && store->last_number == 0 && !store->unindexed)
+		code = write_index_later(store, error);
 	if (code == RH_OK)
 		code = row_seal(store->sealer, row, error);
 	if (code == RH_OK)

@@ -9,6 +9,7 @@
 
 #define ROWS 4
 #define VALUES 2
+#define REMOVED 21 /* this licence and the next odd one were here, and had spent something */
 
 static const char *const value_names[VALUES] = {"first", "second"};
 
@@ -22,6 +23,7 @@ static const struct table tables[] = {
     {"dictionaries", "number"},
     {"licenses", "number"},
     {"sealed_values", "name"},
+    {"spent", "id"},
 };
 
 /* How a value is changed; each gives another value of a type that fits. */
@@ -163,6 +165,8 @@ static int read_rows(struct store *store, struct store_sealer *sealer, bool fact
 
 static int read_rest(struct store *store)
 {
+	struct license_state state;
+	struct license facts;
 	struct buffer value = {0};
 	struct store_totals totals;
 	int code = store_totals(store, &totals, &fixture_error);
@@ -173,6 +177,12 @@ static int read_rest(struct store *store)
 			code = RH_E_STORE_MISSING;
 	}
 	buffer_free_secret(&value);
+	for (unsigned i = REMOVED; i <= REMOVED + 2 && code == RH_OK; i += 2) {
+		sample_facts(&facts, i);
+		code = store_spent(store, facts.id, false, &state, &fixture_error);
+		if (code == RH_OK && state.count_count == 0)
+			code = RH_E_INTERNAL;
+	}
 	return code;
 }
 
@@ -210,6 +220,13 @@ static void fill(struct fixture *f)
 	for (int i = 0; i < VALUES; i++)
 		assert_ok(store_value_set(
 		    f->store, value_names[i], value_names[i], 5, &fixture_error));
+	for (unsigned i = REMOVED; i <= REMOVED + 2; i += 2) {
+		struct license facts;
+
+		assert_fails(sample_insert(f->store, f->sealer, i, &fixture_error), RH_S_ADDED);
+		sample_facts(&facts, i);
+		assert_ok(store_remove(f->store, facts.id, &fixture_error));
+	}
 	fixture_close(f);
 }
 

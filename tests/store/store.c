@@ -580,7 +580,7 @@ static void test_newer(void **state)
 
 	fixture_open(f, STORE_CREATE);
 	fixture_close(f);
-	fixture_sql(f, "PRAGMA user_version = 2; CREATE TABLE later (x)");
+	fixture_sql(f, "PRAGMA user_version = 3; CREATE TABLE later (x)");
 	assert_ok(file_read_whole(AT_FDCWD, f->file, 1 << 24, &before, f->file, NULL));
 	assert_open(f, STORE_CREATE, RH_E_STORE_NEWER);
 	assert_open(f, STORE_READ_ONLY, RH_E_STORE_NEWER);
@@ -671,14 +671,16 @@ static void test_created_at_once(void **state)
 
 /* ---- Migrations ---- */
 
-static int migrate(struct fixture *f, const char *second)
+static int migrate(struct fixture *f, const char *next)
 {
-	const char *steps[2] = {schema_steps[0], second};
+	const char *steps[8];
 	int code;
 
-	assert_int_equal(schema_step_count, 1);
+	assert_in_range(schema_step_count, 1, 7);
+	memcpy(steps, schema_steps, schema_step_count * sizeof *steps);
+	steps[schema_step_count] = next;
 	assert_ok(statement_run(f->store, SQL_BEGIN_WRITE, NULL, &fixture_error));
-	code = schema_migrate(f->store, steps, 2, &fixture_error);
+	code = schema_migrate(f->store, steps, schema_step_count + 1, &fixture_error);
 	statement_run(f->store, code == RH_OK ? SQL_COMMIT : SQL_ROLLBACK, NULL, NULL);
 	return code;
 }
@@ -693,10 +695,10 @@ static void test_migration(void **state)
 	assert_int_not_equal(migrate(f, "CREATE TABLE extra (x);"
 					"DROP TABLE sealed_values;"
 					"INSERT INTO nowhere VALUES (1);"
-					"PRAGMA user_version = 2"),
+					"PRAGMA user_version = 3"),
 	    RH_OK);
 	assert_fails(migrate(f, "CREATE TABLE extra (x)"), RH_E_INTERNAL);
-	assert_int_equal(fixture_sql_number(f, "PRAGMA user_version"), 1);
+	assert_int_equal(fixture_sql_number(f, "PRAGMA user_version"), schema_step_count);
 	assert_int_equal(
 	    fixture_sql_number(f, "SELECT count(*) FROM sqlite_schema WHERE name = 'extra'"),
 	    0);
@@ -704,12 +706,13 @@ static void test_migration(void **state)
 	assert_ok(store_check_pages(f->store, &fixture_error));
 
 	assert_ok(migrate(f, "ALTER TABLE licenses ADD COLUMN extra TEXT;"
-			     "PRAGMA user_version = 2"));
-	assert_int_equal(fixture_sql_number(f, "PRAGMA user_version"), 2);
+			     "PRAGMA user_version = 3"));
+	assert_int_equal(fixture_sql_number(f, "PRAGMA user_version"), schema_step_count + 1);
 	check_all(f->store, f->sealer, 5);
 	assert_ok(migrate(f, "not looked at again"));
 	fixture_close(f);
 	assert_open(f, 0, RH_E_STORE_NEWER);
+	assert_open(f, STORE_READ_ONLY, RH_E_STORE_NEWER);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
