@@ -124,12 +124,11 @@ int moment_due(
 
 /* ---- licenses.c ---- */
 
-/* A licence as this computer's user sees it: his language, and what is left here. */
-struct license_shown {
-	struct license_view view;
-};
-/* ${state} NULL: the counts as granted.  ${computer} is this one's thumbprint. */
-const rh_license *license_show(struct license_shown *shown, const struct rh_store *store,
+/*
+ * A licence as this computer's user sees it, with what is left here.  ${state} NULL: the
+ * counts as granted.  ${computer} is this one's thumbprint.
+ */
+const rh_license *license_show(struct license_view *view, const struct rh_store *store,
     const struct store_row *row, const struct license_state *state, const char *computer);
 
 /* The licence with this id, or the only one whose id starts so; as rh_get. */

@@ -17,10 +17,9 @@ static uint64_t left(const rh_count *count, const struct license_state *state, b
 	return remaining;
 }
 
-const rh_license *license_show(struct license_shown *shown, const struct rh_store *store,
+const rh_license *license_show(struct license_view *view, const struct rh_store *store,
     const struct store_row *row, const struct license_state *state, const char *computer)
 {
-	struct license_view *view = &shown->view;
 	bool here;
 
 	license_view(view, store->language, &row->facts, row->bytes, row->added);
@@ -69,13 +68,13 @@ static int open_state(struct enumeration *all, const char *id, rh_error *error)
 static int enumerate_row(
     struct enumeration *all, const struct store_row *row, bool *ret_more, rh_error *error)
 {
-	struct license_shown shown;
+	struct license_view view;
 	const rh_license *license;
 	int code = store_check_facts(all->sealer, row, error);
 
 	if (code != RH_OK)
 		return code;
-	license = license_show(&shown, all->store, row, NULL, all->computer);
+	license = license_show(&view, all->store, row, NULL, all->computer);
 	if (!filter_passes(all->filter, license))
 		return RH_OK;
 	if (row->has_state && row->facts.count_count > 0) {
@@ -83,7 +82,7 @@ static int enumerate_row(
 		if (code != RH_OK)
 			return code;
 		license =
-		    license_show(&shown, all->store, row, &all->content.state, all->computer);
+		    license_show(&view, all->store, row, &all->content.state, all->computer);
 	}
 	*ret_more = all->function(all->context, license) == 0;
 	return RH_OK;
@@ -153,7 +152,7 @@ int rh_get(rh_store *store, const char *id, rh_license_function function, void *
 {
 	struct store_content content = {0};
 	struct store_row row = {0};
-	struct license_shown shown;
+	struct license_view view;
 	const char *computer;
 	int code = argument_text(id, "licence id", error);
 
@@ -164,7 +163,7 @@ int rh_get(rh_store *store, const char *id, rh_license_function function, void *
 	if (code == RH_OK)
 		code = open_license(store, id, &row, &content, error);
 	if (code == RH_OK)
-		function(context, license_show(&shown, store, &row, &content.state, computer));
+		function(context, license_show(&view, store, &row, &content.state, computer));
 	store_content_free(&content);
 	store_row_free(&row);
 	return code;
@@ -213,7 +212,7 @@ static int check_row(struct rh_store *store, struct report *report, struct store
     const struct store_row *row, struct store_content *content, rh_summary *summary,
     rh_error *first)
 {
-	struct license_shown shown;
+	struct license_view view;
 	uint8_t digest[DIGEST_SIZE];
 	rh_error why;
 	int code = store_open_row(sealer, row, content, &why);
@@ -238,7 +237,7 @@ static int check_row(struct rh_store *store, struct report *report, struct store
 	summary->failed++;
 	if (first->code == RH_OK)
 		*first = why;
-	report_license(report, code, license_show(&shown, store, row, NULL, ""), why.text);
+	report_license(report, code, license_show(&view, store, row, NULL, ""), why.text);
 	return RH_OK;
 }
 

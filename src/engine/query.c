@@ -195,7 +195,7 @@ struct telling {
 	struct store_row row;
 	struct opened opened;
 	bool proven;
-	struct license_shown shown;
+	struct license_view view;
 	rh_action actions[LICENSE_ACTIONS_MAX];
 	rh_rights rights;
 };
@@ -285,7 +285,7 @@ static int tell(struct telling *telling, rh_store *store, const char *id,
 		code = fill_rights(telling, error);
 	asking_end(&telling->asking);
 	if (code == RH_OK) {
-		license = license_show(&telling->shown, store, &telling->row,
+		license = license_show(&telling->view, store, &telling->row,
 		    &telling->opened.state, telling->asking.moment.computer);
 		function(context, license, &telling->rights);
 	}
