@@ -60,7 +60,7 @@ const char *const schema_steps[] = {
     /* 2 */
     SCHEMA_KEY_INDEX
 
-    "CREATE INDEX licenses_census ON licenses (service, format, not_after, bytes)"
+    "CREATE INDEX licenses_census ON licenses (service, format, not_after, bytes, backup)"
     "  WHERE backup = 1 AND (service <> '' OR format = 'signed');"
 
     "CREATE TABLE spent ("
