@@ -242,7 +242,7 @@ static int report_row(
 		report_restricted(run->report, verdict,
 		    license_view(
 			&view, run->report->language, &row->facts, row->bytes, row->added),
-		    sorting_words(&run->sorting, row, verdict, text));
+		    sorting_words(row, verdict, text));
 	return code;
 }
 

@@ -152,8 +152,7 @@ int sorting_judge(const struct sorting *sorting, const struct store_row *row,
 	return is_lost(sorting, row) ? RH_E_NO_SECRET : RH_OK;
 }
 
-const char *sorting_words(
-    const struct sorting *sorting, const struct store_row *row, int code, char text[1024])
+const char *sorting_words(const struct store_row *row, int code, char text[1024])
 {
 	const struct license *facts = &row->facts;
 	char time[TIME_TEXT_SIZE];
@@ -164,16 +163,10 @@ const char *sorting_words(
 		snprintf(text, 1024, "its time was over at %s", time);
 		return text;
 	case RH_E_SERVICE_KEYS:
-		if (pins_find(&sorting->services, facts->service) != NULL)
-			snprintf(text, 1024,
-			    "%s manages it, and of the keys that were added for this service "
-			    "none is for sealing; add its present ones with rehost service add",
-			    facts->service);
-		else
-			snprintf(text, 1024,
-			    "%s manages it, whose public keys are not here; get them from "
-			    "there and add them with rehost service add",
-			    facts->service);
+		snprintf(text, 1024,
+		    "%s manages it, whose public keys are not here; get them from there and "
+		    "add them with rehost service add",
+		    facts->service);
 		return text;
 	case RH_E_NO_SECRET:
 		return "its secret was changed or damaged in the store, and does not open";

@@ -42,8 +42,7 @@ int sorting_judge(const struct sorting *sorting, const struct store_row *row,
     const struct sorting_batch **ret_batch);
 
 /* The words for that; ${text} may be used, or ${row}'s own. */
-const char *sorting_words(
-    const struct sorting *sorting, const struct store_row *row, int code, char text[1024]);
+const char *sorting_words(const struct store_row *row, int code, char text[1024]);
 
 /*
  * A row that was judged RH_OK and whose secret does not open; in their order, and on one
