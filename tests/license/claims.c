@@ -285,7 +285,7 @@ static void test_long_header(void **state)
 		memset(header, 'x', sizeof header);
 		memcpy(header, "{\"x\":\"", 6);
 		memcpy(header + end - 2, "\",", 2);
-		strcpy(header + end, HEADER + 1);
+		strcpy(header + end, &HEADER[1]);
 		assert_int_equal(strlen(header), size);
 		text = make(header, "{" NEEDED "}", &document_size);
 		reading_make(&reading, text, document_size, "signed", NULL);
