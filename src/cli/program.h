@@ -14,6 +14,7 @@ struct program {
 	const char *(*version)(void);
 	const char *purpose; /* a sentence for --help */
 	const char *beginning; /* indented lines for who types the name alone */
+	void (*start)(void); /* before anything else; may be NULL */
 
 	/*
 	 * Offers completions (completion_offer) for what the tables do not know;
