@@ -23,7 +23,10 @@ enum { LICENSE_BLOCK = HEAD + DATA_SIZE, CERT_BLOCK = HEAD + CERT_DATA_SIZE };
 #define BEHIND_MAX 4096 /* bytes that may follow the licence */
 
 /* The first byte of the rights. */
-enum { PLAY = 0x01, COPY = 0x02, NO_RESTORE = 0x04, UNDERSTOOD = PLAY | COPY | NO_RESTORE };
+enum { PLAY = 0x01, COPY = 0x02, NO_RESTORE = 0x04 };
+
+/* Rights by analogy with WMT_RIGHTS: to CD, to an SDMI device.  Others may be limits. */
+enum { MORE = 0x08 | 0x10, KNOWN = PLAY | COPY | NO_RESTORE | MORE };
 
 static uint32_t get_u32le(const uint8_t *p)
 {
@@ -88,11 +91,13 @@ static void read_expiry(const uint8_t *date, struct found *found)
 
 static void read_rights(const uint8_t *rights, struct found *found)
 {
-	if ((rights[0] & PLAY) != 0)
+	bool limited = (get_u32le(rights) & ~(uint32_t)KNOWN) != 0;
+
+	if ((rights[0] & PLAY) != 0 && !limited)
 		reader_grant(&found->rights, "play", LICENSE_UNLIMITED, 0);
-	if ((rights[0] & COPY) != 0)
+	if ((rights[0] & COPY) != 0 && !limited)
 		reader_grant(&found->rights, "copy", LICENSE_UNLIMITED, 0);
-	if ((get_u32le(rights) & ~(uint32_t)UNDERSTOOD) != 0)
+	if (limited || (rights[0] & MORE) != 0)
 		found->rights.vague = true;
 	found->has_rights = true;
 	if ((rights[0] & NO_RESTORE) == 0) {

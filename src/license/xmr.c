@@ -27,6 +27,7 @@ struct xmr {
 	bool settings_allow;
 	bool settings_persist;
 	bool unknown; /* an object that must be understood and is not */
+	bool closed; /* by it, or by a condition that cannot be told */
 };
 
 /* One object; ${data} is what follows its header. */
@@ -44,10 +45,11 @@ static void on_grant(struct xmr *xmr, const struct object *object)
 {
 	enum action action = object->type == 0x04 ? PLAY : object->type == 0x0f ? BURN : COPY;
 
-	xmr->granted[action] = true;
-	/* Its conditions cannot be seen. */
+	/* Of content that is no objects the conditions cannot be seen. */
 	if ((object->flags & CONTAINER) == 0 && object->size > 0)
 		xmr->found->rights.vague = true;
+	else
+		xmr->granted[action] = true;
 }
 
 static void on_count(struct xmr *xmr, const struct object *object)
@@ -125,11 +127,18 @@ static void on_period(struct xmr *xmr, const struct object *object)
 		*period = seconds;
 }
 
-/* Ends some time after it was stored, has a time of grace, or belongs to a domain. */
-static void on_condition(struct xmr *xmr, const struct object *object)
+/* A time of grace only gives more. */
+static void on_grace(struct xmr *xmr, const struct object *object)
 {
 	(void)object;
 	xmr->found->rights.vague = true;
+}
+
+/* Ends some time after it was stored, or belongs to a domain: nobody here can tell. */
+static void on_condition(struct xmr *xmr, const struct object *object)
+{
+	(void)object;
+	xmr->closed = true;
 }
 
 /*
@@ -164,7 +173,7 @@ static const struct known {
     {0x15, 0, on_condition},
     {0x16, 0, NULL},
     {0x17, 4, on_count},
-    {0x1a, 0, on_condition},
+    {0x1a, 0, on_grace},
     {0x1b, 4, on_count},
     {0x1f, 4, on_count},
     {0x20, 0, NULL},
@@ -208,7 +217,7 @@ static int read_object(struct xmr *xmr, const struct object *object)
 			entry = &known[i];
 	if (entry == NULL) {
 		if ((object->flags & MUST_UNDERSTAND) != 0)
-			xmr->unknown = true;
+			xmr->unknown = xmr->closed = true;
 		return RH_OK;
 	}
 	if (entry->read == NULL)
@@ -303,11 +312,10 @@ static void judge_actions(const struct xmr *xmr, struct found *found)
 			strcpy(count->action, action_names[i]);
 			count->remaining = xmr->counts[i];
 		}
-		/* The rule that is not understood may take any right away. */
-		if (xmr->granted[i] && !xmr->unknown)
+		if (xmr->granted[i] && !xmr->closed)
 			reader_grant(&found->rights, action_names[i], xmr->counts[i], period);
 	}
-	if (xmr->unknown)
+	if (xmr->closed)
 		found->rights.vague = true;
 	found->has_rights = true;
 }
