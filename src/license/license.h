@@ -162,7 +162,8 @@ struct license_state {
 	int64_t first_use; /* LICENSE_TIME_NONE: not used yet */
 	/*
 	 * Whose counts they are (thumbprint): on every other computer nothing is left of them.
-	 * "": anybody's.
+	 * "": of the computer that the licence was issued to; if it names none, anybody's.
+	 * Who adds a licence with counted actions sets it from license_rights.computer.
 	 */
 	char computer[JOSE_THUMBPRINT_SIZE];
 	char format[32]; /* "" : detected */
@@ -234,27 +235,36 @@ struct license_holding {
 struct license_moment {
 	int64_t now;
 	bool set_back; /* the clock was: nothing that ends or starts by time is allowed */
-	const char *computer; /* thumbprint */
+	const char *computer; /* thumbprint; NULL: none */
 };
 
 /*
- * 0, or bits of enum license_denied.  ${action} is compared without case.  The root
- * is not looked at.
+ * 0, or every bit of enum license_denied that holds; an action that is not granted has
+ * LICENSE_DENIED_NO_RIGHT alone.  ${action} is compared without case.  The root is not looked
+ * at. At not_before an action is allowed, at not_after and at the end of the period no longer.
+ * LICENSE_DENIED_CLOCK also if the action has a period and the first use is in the future: the
+ * clock of one of the computers is wrong.
  */
 unsigned license_denied(const struct license_holding *holding,
     const struct license_moment *moment, const char *action);
 
-/* What is left of the count of ${action} here; LICENSE_UNLIMITED; 0 also if it is not granted.
+/*
+ * What is left of the count of ${action} here, never more than was granted; LICENSE_UNLIMITED;
+ * 0 also if it is not granted.
  */
 uint64_t license_remaining(const struct license_holding *holding,
     const struct license_moment *moment, const char *action);
 
-/* When the action ends: not_after, or the period after the first use; LICENSE_TIME_NONE. */
+/*
+ * When the action ends: not_after, or the end of the period after the first use if that is
+ * earlier; LICENSE_TIME_NONE.
+ */
 int64_t license_ends(const struct license_holding *holding, const char *action);
 
 /*
- * Spends one use of ${action}, which license_denied allows: lowers its count in ${state}, sets
- * the first use.  Returns whether ${state} changed.
+ * Spends one use of ${action}, which license_denied allows: lowers its count in ${state}, if it
+ * is counted, and sets the first use, if any action of the licence has a period.  ${state} may
+ * be that of ${holding}, which is not read.  Returns whether ${state} changed.
  */
 bool license_spend(struct license_state *state, const struct license_holding *holding,
     const struct license_moment *moment, const char *action);
