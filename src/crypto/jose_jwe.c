@@ -9,8 +9,9 @@
 
 #define ALGORITHM "ECDH-ES+A256KW"
 #define ENCRYPTION "A256GCM"
-#define HEADER_START "{\"alg\":\"" ALGORITHM "\",\"enc\":\"" ENCRYPTION "\",\"epk\":" /* JWK   \
-										       */
+#define HEADER_START                                                                           \
+	"{\"alg\":\"" ALGORITHM "\",\"enc\":\"" ENCRYPTION "\",\"epk\":" /* JWK                \
+									  */
 #define HEADER_MAX 4096 /* bytes of a protected header */
 #define WRAPPED_SIZE (KEY_SIZE + 8 /* integrity check (RFC 3394, section 2.2.1) */)
 #define KEY_ID_ESCAPED (6 * JOSE_KEY_ID_SIZE + 2) /* as JSON text */
@@ -319,6 +320,8 @@ static int escape(char json[KEY_ID_ESCAPED], const char *text, rh_error *error)
 		return error_memory(error);
 	length = json_dumpb(value, json, KEY_ID_ESCAPED - 1, JSON_ENCODE_ANY);
 	json_decref(value);
+	if (length == 0)
+		return error_memory(error);
 	json[length] = '\0';
 	return RH_OK;
 }
