@@ -95,6 +95,7 @@ static void test_known(void **state)
 	struct fixture *f = *state;
 	struct computer *computer;
 	uint8_t file[KEY_FILE_SIZE], key[KEY_SIZE], bytes[KEY_SIZE];
+	const struct jose_key *license_key = NULL, *again = NULL;
 	static const char machine[] = "0123456789abcdef0123456789abcdef";
 	char hex[33];
 
@@ -117,6 +118,12 @@ static void test_known(void **state)
 	assert_ok(hkdf_sha256(bytes, KEY_SIZE, file + 20, KEY_SIZE, machine, 32,
 	    "rehost computer 1: sealing", &fixture_error));
 	assert_memory_equal(computer_sealing_key(computer), bytes, KEY_SIZE);
+	/* Computed by other means, the thumbprint by "jose jwk thp". */
+	assert_ok(computer_license_key(computer, &license_key, &fixture_error));
+	assert_string_equal(
+	    jose_key_thumbprint(license_key), "P1m_EZBsjLGXEh3wo7jyo-dZIAWDPRvJSwmqBl6iiKE");
+	assert_ok(computer_license_key(computer, &again, &fixture_error));
+	assert_ptr_equal(again, license_key);
 	computer_close(computer);
 }
 
