@@ -265,6 +265,27 @@ static void step_use(int number, int license)
 		note(computer, false);
 }
 
+static int take_rights(void *context, const rh_license *license, const rh_rights *rights)
+{
+	const struct computer *computer = context;
+	int number = (int)(computer - world.computers);
+	int which = license->id[1] - '0';
+	const struct state *state = &computer->states[which];
+
+	assert_int_equal(rights->known, 1);
+	assert_true(rights->first_use == state->first_use);
+	for (size_t i = 0; i < rights->action_count; i++) {
+		const rh_action *action = &rights->actions[i];
+
+		assert_int_equal(action->denied, must_deny(number, which, action->name));
+		if (strcmp(action->name, "play") == 0)
+			assert_int_equal(
+			    action->remaining, plans[which].owner == number ? state->plays : 0);
+	}
+	return 0;
+}
+
+/* Everything that is told of the licence is as the model says. */
 static void step_query(int number, int license)
 {
 	struct computer *computer = be(number);
@@ -277,11 +298,14 @@ static void step_query(int number, int license)
 	    RH_OK);
 	if (denied != 0) {
 		assert_int_equal(left.category, RH_CATEGORY_NO_RIGHT);
-		return;
+	} else {
+		assert_int_equal(
+		    left.category, plan->ends ? RH_CATEGORY_COUNT_UNTIL : RH_CATEGORY_COUNT);
+		assert_int_equal(left.counts[0], computer->states[license].plays);
 	}
-	assert_int_equal(
-	    left.category, plan->ends ? RH_CATEGORY_COUNT_UNTIL : RH_CATEGORY_COUNT);
-	assert_int_equal(left.counts[0], computer->states[license].plays);
+	assert_int_equal(rh_license_rights(
+			     computer->store, license_id(license), take_rights, computer, NULL),
+	    computer->here[license] ? RH_OK : RH_E_LICENSE_UNKNOWN);
 }
 
 static void step_secret(int number, int license)
@@ -373,6 +397,8 @@ static void step_restore(int number)
 		computer->here[i] = true;
 		merge(&computer->states[i], &backup->states[i]);
 	}
+	for (int i = 0; i < LICENSES; i++)
+		step_query(number, i);
 }
 
 static void step_clock(int number)
