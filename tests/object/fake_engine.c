@@ -173,6 +173,9 @@ static int chatter(const rh_listener *listener, int operation)
 
 static int licenses(const rh_listener *listener, const struct script *now)
 {
+	static const int reasons[] = {RH_E_RESTRICTED, RH_E_RIGHTS_UNKNOWN,
+	    RH_E_LICENSE_EXPIRED, RH_E_SERVICE_KEYS, RH_E_NO_SECRET};
+
 	for (unsigned i = 0; i < now->restricted + now->licenses; i++) {
 		bool restricted = i < now->restricted;
 		char id[32], key_id[32];
@@ -188,7 +191,7 @@ static int licenses(const rh_listener *listener, const struct script *now)
 		snprintf(key_id, sizeof key_id, "key-%u", i);
 		if (send(listener,
 			(rh_event){.type = restricted ? RH_EVENT_RESTRICTED : RH_EVENT_LICENSE,
-			    .code = restricted ? RH_E_RESTRICTED : RH_S_OLDER,
+			    .code = restricted ? reasons[i % 5] : RH_S_OLDER,
 			    .license = &license,
 			    .text = "why"}) != 0)
 			return 1;

@@ -217,6 +217,46 @@ static void test_progress_events(void **state)
 	teardown(&f);
 }
 
+/* Whatever the reason, the key id is told, and nothing looks like a failure of the backup. */
+static void test_restricted_reasons(void **state)
+{
+	static const struct {
+		int code;
+		HRESULT hr;
+	} reasons[] = {
+	    {RH_E_RESTRICTED, NS_E_DRM_NO_RIGHTS},
+	    {RH_E_RIGHTS_UNKNOWN, NS_E_DRM_NO_RIGHTS},
+	    {RH_E_LICENSE_EXPIRED, NS_E_DRM_LICENSE_EXPIRED},
+	    {RH_E_SERVICE_KEYS, NS_E_DRM_LICENSE_SERVER_INFO_MISSING},
+	    {RH_E_NO_SECRET, NS_E_DRM_UNABLE_TO_OPEN_LICENSE},
+	};
+	const struct record *record;
+	struct fixture f;
+
+	(void)state;
+	setup(&f, &(struct script){.restricted = 5}, true);
+	assert_int_equal(backup(&f, 0), S_OK);
+	callback_wait_ends(&f.callback, 1);
+	record = callback_find(&f.callback, RESTRICTED);
+	for (unsigned i = 0; i < 5; i++, record += 2) {
+		char text[16];
+
+		assert_int_equal(record->status, RESTRICTED);
+		assert_int_equal(record->hr, S_OK);
+		snprintf(text, sizeof text, "key-%u", i);
+		assert_string_equal(record->text, text);
+		assert_int_equal(record[1].status, ON_LICENSE);
+		assert_int_equal(record[1].code, reasons[i].code);
+		assert_int_equal(record[1].hr, reasons[i].hr);
+		snprintf(text, sizeof text, "id-%u", i);
+		assert_string_equal(record[1].text, text);
+		assert_string_equal(record[1].more, "why");
+	}
+	assert_int_equal(callback_find(&f.callback, ON_RESULT)->code, RH_OK);
+	assert_int_equal(callback_end(&f.callback)->hr, S_OK);
+	teardown(&f);
+}
+
 /* The engine's result, whatever it is, comes once, last, and as its HRESULT. */
 static void test_results(void **state)
 {
@@ -588,6 +628,7 @@ int main(void)
 	    cmocka_unit_test(test_backup_events),
 	    cmocka_unit_test(test_restore_events),
 	    cmocka_unit_test(test_progress_events),
+	    cmocka_unit_test(test_restricted_reasons),
 	    cmocka_unit_test(test_results),
 	    cmocka_unit_test(test_store_does_not_open),
 	    cmocka_unit_test(test_backup_exists),
