@@ -15,6 +15,7 @@ import time
 import unittest
 
 REHOST = os.environ.get("REHOST", "rehost")
+REHOST_ISSUE = os.environ.get("REHOST_ISSUE", "rehost-issue")
 SOURCE = pathlib.Path(os.environ.get("REHOST_SOURCE", pathlib.Path(__file__).parents[2]))
 
 DONE, USAGE, ENVIRONMENT, PARTIAL, SECRET, DAMAGED, _, CANCELED, _, OTHER, EXISTS = range(11)
