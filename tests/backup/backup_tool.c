@@ -69,7 +69,8 @@ static void save_license(const char *directory, const struct frame_license *lice
 	save(directory, license->component, "document", license->document,
 	    license->document_size);
 	if (license->secret_size > 0)
-		save(directory, license->component, "secret", license->secret,
+		save(directory, license->component,
+		    license->sealed ? "secret.sealed" : "secret", license->secret,
 		    license->secret_size);
 	if (license->state_size > 0)
 		save(directory, license->component, "state.json", license->state,
@@ -106,9 +107,12 @@ static void make_key(const char *path)
 	must(file_replace(AT_FDCWD, path, 0600, text, strlen(text), path, &error));
 }
 
-/* One licence of any size up to 1 MiB in 16, the rest up to 8 KiB. */
-static void append_licenses(
-    struct backup_writer *writer, int64_t time, const char *originals, unsigned count)
+/*
+ * One licence of any size up to 1 MiB in 16, the rest up to 8 KiB; every sixth has a secret
+ * that is sealed, whatever with.
+ */
+static void append_licenses(struct backup_writer *writer, const struct backup_header *header,
+    const uint8_t *proof_key, const char *originals, unsigned count)
 {
 	static uint8_t document[FRAME_DOCUMENT_MAX], secret[256];
 	struct frame_builder *builder;
@@ -117,6 +121,7 @@ static void append_licenses(
 	size_t size = 0;
 
 	must(frame_builder_new(&builder, &error));
+	frame_builder_prove(builder, proof_key, header->id);
 	for (unsigned i = 0; i < count; i++) {
 		char component[32], state[64];
 		uint8_t digest[DIGEST_SIZE];
@@ -130,6 +135,7 @@ static void append_licenses(
 		if (i % 3 == 0) {
 			license.secret = secret;
 			license.secret_size = 1 + invent(secret, sizeof secret - 1, i + 6);
+			license.sealed = i % 6 == 0;
 		}
 		if (i % 5 == 0) {
 			license.state = state;
@@ -137,7 +143,7 @@ static void append_licenses(
 		}
 		save_license(originals, &license);
 		if (size == 0)
-			must(frame_begin(builder, number++, time, &error));
+			must(frame_begin(builder, number++, header->created, &error));
 		must(frame_add(builder, &license, &error));
 		size += frame_license_size(
 		    license.document_size, license.secret_size, license.state_size);
@@ -154,17 +160,19 @@ static void write_backup(
     const char *path, const char *key, const char *originals, unsigned count)
 {
 	struct age_identity identity = read_key(key);
-	struct backup_header header = {
-	    .computer_id = "0123456789abcdef0123456789abcdef", .owned = count};
+	struct backup_header header = {.computer_id = "0123456789abcdef0123456789abcdef",
+	    .owned = count,
+	    .issuers = (char *)"[\"an issuer\"]"};
 	struct backup_directory *directory;
 	struct backup_writer *writer;
-	uint8_t signing_key[KEY_SIZE];
+	uint8_t signing_key[KEY_SIZE], proof_key[KEY_SIZE];
 
 	must(backup_directory_open(path, true, &directory, &error));
 	must(es256_key_generate(signing_key, &error));
-	must(backup_writer_new(
-	    directory, &header, signing_key, NULL, &identity.recipient, 1, &writer, &error));
-	append_licenses(writer, header.created, originals, count);
+	must(backup_proof_key(&identity, proof_key, &error));
+	must(backup_writer_new(directory, &header, signing_key, proof_key, &identity.recipient,
+	    1, &writer, &error));
+	append_licenses(writer, &header, proof_key, originals, count);
 	must(backup_writer_finish(writer, NULL, NULL, &error));
 	must(backup_writer_commit(writer, &error));
 	backup_writer_free(writer);

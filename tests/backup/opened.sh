@@ -29,7 +29,7 @@ line=$(grep 'sha256sum' stick/HOW-TO-OPEN.txt)
 [ "$(cat opened/manifest/*.sha256 | wc -l)" -eq "$(find opened/licenses -type f | wc -l)" ] ||
 	fail "the manifest does not list every file"
 [ "$(find opened -perm /077 -type f | wc -l)" -eq 0 ] || fail "members that others may read"
-[ "$(ls opened)" = "$(printf '%s\n' licenses manifest rehost.json rehost.json.jws)" ] ||
+[ "$(ls opened)" = "$(printf '%s\n' issuers.json licenses manifest rehost.json rehost.json.jws rehost.json.mac)" ] ||
 	fail "other members than FORMAT.md tells: $(ls opened)"
 
 # Frames: several, each a tar without end, but for the last one.
@@ -71,6 +71,26 @@ with tempfile.TemporaryDirectory() as name:
     (place / "signed").write_bytes(head.encode() + b"." + payload)
     subprocess.run(["openssl", "dgst", "-sha256", "-verify", place / "key", "-signature",
                     place / "sig", place / "signed"], check=True, stdout=subprocess.DEVNULL)
+PYTHON
+
+# The proof of the header and of each frame, from the key's own text.
+python3 - opened KEY <<'PYTHON' || fail "the proof is not that of the key"
+import hashlib, hmac, json, pathlib, sys
+folder = pathlib.Path(sys.argv[1])
+text = next(line for line in open(sys.argv[2]) if line.startswith("AGE-SECRET-KEY-1")).strip().lower()
+bits = "".join(f"{'qpzry9x8gf2tvdw0s3jn54khce6mua7l'.index(c):05b}" for c in text.rpartition("1")[2][:-6])
+secret = bytes(int(bits[i:i + 8], 2) for i in range(0, 256, 8))
+def mac(key, *parts): return hmac.new(key, b"".join(parts), "sha256").digest()
+key = mac(mac(bytes(32), secret), b"rehost backup 1: proof", b"\x01")  # HKDF of one block
+def proof(*pieces): return mac(key, hashlib.sha256(b"\0".join(pieces)).digest()).hex().encode()
+header = (folder / "rehost.json").read_bytes()
+assert (folder / "rehost.json.mac").read_bytes() == proof(header, (folder / "issuers.json").read_bytes())
+name = json.loads(header)["id"].encode()
+manifests = sorted(folder.glob("manifest/*.sha256"))
+assert len(manifests) > 3
+for path in manifests:
+    path_text = f"manifest/{path.name}".encode()
+    assert path.with_suffix(".mac").read_bytes() == proof(name, path_text, path.read_bytes(), b"")
 PYTHON
 
 # recovery.age: ours opened by age, age's opened by us.  age asks for passphrases on a terminal.
