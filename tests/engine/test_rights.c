@@ -274,6 +274,10 @@ static int take_rights(void *context, const rh_license *license, const rh_rights
 
 	assert_int_equal(rights->known, 1);
 	assert_true(rights->first_use == state->first_use);
+	assert_int_equal(license->count_count, plans[which].plays > 0);
+	if (license->count_count > 0)
+		assert_int_equal(license->counts[0].remaining,
+		    plans[which].owner == number ? state->plays : 0);
 	for (size_t i = 0; i < rights->action_count; i++) {
 		const rh_action *action = &rights->actions[i];
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -161,6 +162,47 @@ static void counts(void **state)
 	assert_int_equal(denied(scene, KEY, "print"), RH_DENIED_NO_RIGHT);
 	assert_int_equal(denied(scene, "unheard of", "play"), RH_DENIED_NO_LICENSE);
 	assert_int_equal(use(scene, "unheard of", "play", NULL), RH_E_LICENSE_UNKNOWN);
+}
+
+/* An older state must not fit the row any more. */
+static void versions(void **state)
+{
+	struct scene *scene = *state;
+	struct store_row row = {0};
+
+	add(scene,
+	    (struct issue){.id = "l", .actions = "{\"play\":{\"count\":2},\"copy\":{}}"});
+	for (int64_t i = 0; i < 3; i++) {
+		assert_int_equal(store_get(scene->store->store, "l", &row, NULL), RH_OK);
+		assert_int_equal(row.state_version, i);
+		assert_int_equal(use(scene, "l", "copy", NULL), RH_OK);
+		assert_int_equal(
+		    use(scene, "l", "play", NULL), i < 2 ? RH_OK : RH_E_RIGHT_SPENT);
+	}
+	store_row_free(&row);
+}
+
+/* The example program, with the clock that there is. */
+static void example_plays(void **state)
+{
+	struct scene *scene = *state;
+	char command[512];
+	int status;
+
+	add(scene, (struct issue){.id = "l",
+		       .actions = "{\"play\":{\"count\":2}}",
+		       .content_key = "key",
+		       .content_key_size = 3});
+	rh_store_close(scene->store);
+	snprintf(command, sizeof command, "%s %s %s >%s/out 2>&1", PLAY, KEY, scene->kit.store,
+	    scene->kit.root);
+	for (int i = 0; i < 3; i++) {
+		status = system(command);
+		assert_int_equal(
+		    WEXITSTATUS(status), i < 2 ? 0 : rh_code_exit_status(RH_E_RIGHT_SPENT));
+	}
+	scene->store = kit_store(scene->kit.store, 0);
+	assert_int_equal(use(scene, "l", "play", NULL), RH_E_RIGHT_SPENT);
 }
 
 static void arguments(void **state)
@@ -326,7 +368,11 @@ static void not_yet(void **state)
 	assert_true(left.dates[0] == START && left.dates[1] == START + DAY);
 	assert_int_equal(left.period, 60);
 	clocks.wall = START;
-	assert_int_equal(state_of(scene, "play").category, RH_CATEGORY_AFTER_FIRST_USE);
+	/* The beginning is past: there is only an end to tell. */
+	left = state_of(scene, "play");
+	assert_int_equal(left.category, RH_CATEGORY_AFTER_FIRST_USE);
+	assert_int_equal(left.date_count, 1);
+	assert_true(left.dates[0] == START + DAY);
 	assert_int_equal(use(scene, KEY, "play", NULL), RH_OK);
 	clocks_pass(DAY);
 	assert_int_equal(use(scene, KEY, "play", NULL), RH_E_LICENSE_EXPIRED);
@@ -639,6 +685,8 @@ int main(void)
 #define SCENE(function) cmocka_unit_test_setup_teardown(function, open_scene, close_scene)
 	const struct CMUnitTest tests[] = {
 	    SCENE(counts),
+	    SCENE(versions),
+	    SCENE(example_plays),
 	    SCENE(arguments),
 	    SCENE(several),
 	    SCENE(periods),
