@@ -191,20 +191,31 @@ static bool set_members(json_t *root, const struct license_state *state)
 	       json_object_set_new(root, "name", clean_text(state->name)) == 0;
 }
 
+struct output {
+	struct buffer *buffer;
+	bool failed;
+};
+
+/* jansson 2.14 goes on where a name is not taken (do_dump() in its dump.c). */
 static int append(const char *bytes, size_t size, void *context)
 {
-	return buffer_append(context, bytes, size, NULL) == RH_OK ? 0 : -1;
+	struct output *output = context;
+
+	if (!output->failed && buffer_append(output->buffer, bytes, size, NULL) != RH_OK)
+		output->failed = true;
+	return output->failed ? -1 : 0;
 }
 
 int license_state_format(
     const struct license_state *state, struct buffer *buffer, rh_error *error)
 {
+	struct output output = {.buffer = buffer};
 	size_t before = buffer->size;
 	json_t *root = json_object();
 	int code = RH_OK;
 
 	if (root == NULL || !set_members(root, state) ||
-	    json_dump_callback(root, append, buffer, JSON_COMPACT) != 0) {
+	    json_dump_callback(root, append, &output, JSON_COMPACT) != 0 || output.failed) {
 		buffer->size = before;
 		code = error_memory(error);
 	}
