@@ -61,9 +61,10 @@ static int reduce(
 		if (code == RH_OK && json_array_append_new(keys, key) != 0)
 			code = error_memory(error);
 	}
-	if (code == RH_OK && (object == NULL || json_object_set(object, "keys", keys) != 0 ||
-				 (text = json_dumps(object, JSON_COMPACT)) == NULL))
+	if (code == RH_OK && (object == NULL || json_object_set(object, "keys", keys) != 0))
 		code = error_memory(error);
+	if (code == RH_OK)
+		code = pins_dump(object, &text, error);
 	json_decref(keys);
 	json_decref(object);
 	if (code == RH_OK)

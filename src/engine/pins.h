@@ -1,6 +1,8 @@
 #ifndef ENGINE_PINS_H
 #define ENGINE_PINS_H
 
+#include <jansson.h>
+
 #include "engine/engine.h"
 
 /* What pins.c (lists of pins) and pinning.c (how they come about) share. */
@@ -15,10 +17,13 @@ struct pin_kind {
 };
 extern const struct pin_kind pin_kinds[];
 
+/* Compact JSON, freed with free().  RH_E_MEMORY also for NULL. */
+int pins_dump(const json_t *value, char **ret, rh_error *error);
+
 /* Whether licences can have such a name in them. */
 bool pin_name_valid(const struct pin_kind *kind, const char *name);
 
-/* ${text} becomes the pin's, whatever happens; NULL is RH_E_MEMORY.  RH_E_PIN_KEYS. */
+/* ${text} becomes the pin's, whatever happens.  RH_E_PIN_KEYS. */
 int pin_make(struct pin *ret, const struct pin_kind *kind, const char *name, const char *source,
     int64_t added, char *text, rh_error *error);
 void pin_free(struct pin *pin);
