@@ -78,7 +78,7 @@ void help_all(FILE *out)
 	}
 	fputs("\nOptions, before or after the command:\n", out);
 	option_entries(out, global_options, global_option_count);
-	fprintf(out, "\n'%s COMMAND --help' tells more of a command; %s(1) tells all.\n",
+	fprintf(out, "\n'%s COMMAND --help' tells more of a command, %s(1) all.\n",
 	    program.name, program.name);
 }
 

@@ -168,14 +168,19 @@ static void print_license(const struct parts *parts)
 		print_field("Content key", "sealed for the computer");
 }
 
-static int refuse(struct tour *tour, const rh_document *document, rh_error *error)
+/* Says what is wrong with one; the others are looked at all the same. */
+static int refuse(struct tour *tour, const rh_document *document, const rh_error *error)
 {
-	char text[sizeof error->text];
+	json_t *object;
 
-	memcpy(text, error->text, sizeof text);
-	error_set(error, error->code, "%.200s: %.780s", document->name, text);
 	tour->bad++;
-	issue_fail(error);
+	talk_error("%s: %s", document->name, error->text);
+	if (record_wanted()) {
+		object = json_pack("{s:o,s:s}", "name", record_text(document->name), "result",
+		    rh_code_name(error->code));
+		json_object_set_new(object, "text", record_text(error->text));
+		record_write_many(object);
+	}
 	return error->code == RH_E_LICENSE_INVALID || error->code == RH_E_LICENSE_SIGNATURE
 		   ? EXIT_DAMAGED
 		   : EXIT_PARTIAL;

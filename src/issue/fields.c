@@ -38,60 +38,9 @@ const struct field *field_find(const char *name)
 	return NULL;
 }
 
-static int invalid(rh_error *error, const struct field *field, const char *what)
+int field_invalid(rh_error *error, const struct field *field, const char *what)
 {
 	return error_set(error, RH_E_LICENSE_INVALID, "%s: %s", field->name, what);
-}
-
-bool field_is_tag(const char *text, size_t length)
-{
-	size_t part = 0;
-	bool first = true;
-
-	for (size_t i = 0; i <= length; i++) {
-		char c = i < length ? text[i] : '-';
-
-		if (c == '-') {
-			if (part < (first ? 2u : 1u) || part > 8)
-				return false;
-			part = 0;
-			first = false;
-		} else if (first ? !isalpha((unsigned char)c) : !isalnum((unsigned char)c)) {
-			return false;
-		} else {
-			part++;
-		}
-	}
-	return true;
-}
-
-static bool read_integer(const char *text, int64_t min, int64_t max, int64_t *ret)
-{
-	char *end;
-	long long value;
-
-	if (!isdigit((unsigned char)text[0]) &&
-	    !(text[0] == '-' && isdigit((unsigned char)text[1])))
-		return false;
-	if (strlen(text) > 19)
-		return false;
-	value = strtoll(text, &end, 10);
-	if (*end != '\0' || value < min || value > max)
-		return false;
-	*ret = value;
-	return true;
-}
-
-bool field_time(const char *text, int64_t *ret)
-{
-	int64_t value;
-
-	if (read_integer(text, 0, TIME_MAX, ret))
-		return true;
-	if (!time_parse(text, strlen(text), &value) || value < 0 || value > TIME_MAX)
-		return false;
-	*ret = value;
-	return true;
 }
 
 /* ---- the values of JSON ---- */
@@ -110,18 +59,18 @@ static int check_action(
 	json_t *value;
 
 	if (!is_action_name(name))
-		return invalid(error, field,
+		return field_invalid(error, field,
 		    "the name of an action must be 1 to 31 of a-z, 0-9, '.', '_' and '-'");
 	if (!json_is_object(action))
-		return invalid(error, field, "what an action allows must be an object");
+		return field_invalid(error, field, "what an action allows must be an object");
 	json_object_foreach((json_t *)action, member, value)
 	{
 		if (strcmp(member, "count") != 0 && strcmp(member, "period") != 0)
-			return invalid(
+			return field_invalid(
 			    error, field, "an action has \"count\" and \"period\" only");
 		if (!json_is_integer(value) || json_integer_value(value) < 1 ||
 		    json_integer_value(value) > COUNT_MAX)
-			return invalid(error, field,
+			return field_invalid(error, field,
 			    "\"count\" and \"period\" must be numbers from 1 to 2^53 - 1");
 	}
 	return RH_OK;
@@ -134,10 +83,10 @@ static int check_actions(const struct field *field, const json_t *value, rh_erro
 	json_t *action;
 
 	if (!json_is_object(value))
-		return invalid(
+		return field_invalid(
 		    error, field, "must be an object, from names to what is allowed");
 	if (json_object_size(value) > ACTIONS_MAX)
-		return invalid(error, field, "at most 16 actions");
+		return field_invalid(error, field, "at most 16 actions");
 	json_object_foreach((json_t *)value, name, action)
 	{
 		int code = check_action(field, name, action, error);
@@ -147,7 +96,7 @@ static int check_actions(const struct field *field, const json_t *value, rh_erro
 		counted += json_object_get(action, "count") != NULL;
 	}
 	if (counted > COUNTED_MAX)
-		return invalid(error, field, "at most 8 actions with a count");
+		return field_invalid(error, field, "at most 8 actions with a count");
 	return RH_OK;
 }
 
@@ -162,17 +111,19 @@ static int check_title(const struct field *field, const json_t *value, rh_error 
 	const char *tag;
 	json_t *text;
 
-	if (json_is_string(value) && text_fits(value, field->min, field->max))
-		return RH_OK;
+	if (json_is_string(value))
+		return text_fits(value, field->min, field->max)
+			   ? RH_OK
+			   : field_invalid(error, field, "must have 1 to 16,384 bytes");
 	if (!json_is_object(value) || json_object_size(value) == 0)
-		return invalid(
+		return field_invalid(
 		    error, field, "must be a text, or an object from language tags to texts");
 	json_object_foreach((json_t *)value, tag, text)
 	{
 		if (!field_is_tag(tag, strlen(tag)))
-			return invalid(error, field, "not a language tag, as in \"en\"");
+			return field_invalid(error, field, "not a language tag, as in \"en\"");
 		if (!text_fits(text, field->min, field->max))
-			return invalid(error, field, "must have 1 to 16,384 bytes");
+			return field_invalid(error, field, "must have 1 to 16,384 bytes");
 	}
 	return RH_OK;
 }
@@ -183,16 +134,16 @@ static int check_service(const struct field *field, const json_t *value, rh_erro
 	size_t start;
 
 	if (!text_fits(value, field->min, field->max))
-		return invalid(error, field, "must be an address of 1 to 511 bytes");
+		return field_invalid(error, field, "must be an address of 1 to 511 bytes");
 	start = strncmp(text, "https://", 8) == 0  ? 8
 		: strncmp(text, "http://", 7) == 0 ? 7
 						   : 0;
 	if (start == 0 || !isgraph((unsigned char)text[start]) || text[start] == '/')
-		return invalid(
+		return field_invalid(
 		    error, field, "must begin with https:// (or http://) and a host");
 	for (const char *at = text; *at != '\0'; at++)
 		if (!isgraph((unsigned char)*at))
-			return invalid(error, field, "may hold printable ASCII only");
+			return field_invalid(error, field, "may hold printable ASCII only");
 	return RH_OK;
 }
 
@@ -204,14 +155,14 @@ static int check_key(const struct field *field, const json_t *value, rh_error *e
 	ptrdiff_t size;
 
 	if (text == NULL)
-		return invalid(error, field, "must be base64url, or \"random\"");
+		return field_invalid(error, field, "must be base64url, or \"random\"");
 	if (strcmp(text, "random") == 0)
 		return RH_OK;
 	size = base64_decode(
 	    bytes, sizeof bytes, text, json_string_length(value), BASE64_URL | BASE64_NO_PAD);
 	bytes_wipe(bytes, sizeof bytes);
 	if (size < 1)
-		return invalid(error, field,
+		return field_invalid(error, field,
 		    "must be \"random\", or 1 to 4,096 bytes in base64url without padding");
 	return RH_OK;
 }
@@ -222,7 +173,7 @@ static int check_names(const struct field *field, const json_t *value, rh_error 
 	size_t i;
 
 	if (!json_is_array(value) || json_array_size(value) == 0)
-		return invalid(error, field, "must be an array of names");
+		return field_invalid(error, field, "must be an array of names");
 	json_array_foreach(value, i, name)
 	{
 		const struct field *known =
@@ -230,7 +181,7 @@ static int check_names(const struct field *field, const json_t *value, rh_error 
 
 		if (known == NULL || known->kind == FIELD_COMPUTER ||
 		    strcmp(known->name, json_string_value(name)) != 0)
-			return invalid(error, field,
+			return field_invalid(error, field,
 			    "names something that no Rehost knows, so the licence would be "
 			    "refused");
 	}
@@ -245,15 +196,15 @@ static int check_number(const struct field *field, const json_t *value, rh_error
 	    json_integer_value(value) <= field->max)
 		return RH_OK;
 	if (field->kind == FIELD_TIME)
-		return invalid(error, field,
+		return field_invalid(error, field,
 		    "not a time: write it as 2027-01-31T12:00:00Z, 2027-01-31, or seconds "
 		    "since 1970");
 	snprintf(what, sizeof what, "must be a whole number from %lld to %lld",
 	    (long long)field->min, (long long)field->max);
-	return invalid(error, field, what);
+	return field_invalid(error, field, what);
 }
 
-static int check_value(const struct field *field, const json_t *value, rh_error *error)
+int field_check(const struct field *field, const json_t *value, rh_error *error)
 {
 	char what[96];
 
@@ -266,8 +217,9 @@ static int check_value(const struct field *field, const json_t *value, rh_error 
 	case FIELD_ACTIONS:
 		return check_actions(field, value, error);
 	case FIELD_BOOLEAN:
-		return json_is_boolean(value) ? RH_OK
-					      : invalid(error, field, "must be true or false");
+		return json_is_boolean(value)
+			   ? RH_OK
+			   : field_invalid(error, field, "must be true or false");
 	case FIELD_SERVICE:
 		return check_service(field, value, error);
 	case FIELD_NAMES:
@@ -285,156 +237,7 @@ static int check_value(const struct field *field, const json_t *value, rh_error 
 		return RH_OK;
 	snprintf(what, sizeof what, "must be a text of %lld to %lld bytes",
 	    (long long)field->min, (long long)field->max);
-	return invalid(error, field, what);
-}
-
-/* ---- text ---- */
-
-/* "play", or "print:count=3,period=172800" */
-static int add_action(
-    json_t *actions, const struct field *field, const char *text, rh_error *error)
-{
-	size_t length = strcspn(text, ":");
-	char name[32], *end;
-	json_t *action = json_object();
-
-	if (length >= sizeof name)
-		length = sizeof name - 1; /* refused by its length later */
-	snprintf(name, sizeof name, "%.*s", (int)length, text);
-	text += strcspn(text, ":");
-	while (*text == ':' || *text == ',') {
-		const char *member = text[1] == 'c' ? "count" : "period";
-		size_t size = strlen(member);
-
-		text++;
-		if (strncmp(text, member, size) != 0 || text[size] != '=' ||
-		    !isdigit((unsigned char)text[size + 1]) ||
-		    json_object_get(action, member) != NULL)
-			break;
-		json_object_set_new(
-		    action, member, json_integer(strtoll(text + size + 1, &end, 10)));
-		text = end;
-	}
-	if (*text != '\0' || json_object_get(actions, name) != NULL) {
-		json_decref(action);
-		return invalid(error, field,
-		    *text != '\0' ? "must look like play, or print:count=3,period=172800"
-				  : "an action stands twice");
-	}
-	json_object_set_new(actions, name, action);
-	return RH_OK;
-}
-
-/* Actions with ';' between them. */
-static int add_actions(
-    json_t *row, const struct field *field, const char *text, rh_error *error)
-{
-	json_t *actions = json_object_get(row, field->name);
-	char *copy = strdup(text), *rest = copy, *one;
-	int code = copy == NULL ? error_memory(error) : RH_OK;
-
-	if (actions == NULL) {
-		actions = json_object();
-		json_object_set_new(row, field->name, actions);
-	}
-	while (code == RH_OK && (one = strsep(&rest, ";")) != NULL) {
-		one += strspn(one, " ");
-		for (size_t size = strlen(one); size > 0 && one[size - 1] == ' '; size--)
-			one[size - 1] = '\0';
-		if (*one != '\0')
-			code = add_action(actions, field, one, error);
-	}
-	free(copy);
-	return code;
-}
-
-static int add_title(
-    json_t *row, const struct field *field, const char *tag, const char *text, rh_error *error)
-{
-	json_t *titles = json_object_get(row, field->name), *value = json_string(text);
-
-	if (value == NULL)
-		return invalid(error, field, "is not UTF-8");
-	if (tag == NULL && titles == NULL) {
-		json_object_set_new(row, field->name, value);
-		return RH_OK;
-	}
-	if (tag == NULL || (titles != NULL && !json_is_object(titles)) ||
-	    json_object_get(titles, tag) != NULL) {
-		json_decref(value);
-		return invalid(error, field,
-		    "more than one title: give a language for each, as in \"en=...\"");
-	}
-	if (titles == NULL) {
-		titles = json_object();
-		json_object_set_new(row, field->name, titles);
-	}
-	json_object_set_new(titles, tag, value);
-	return RH_OK;
-}
-
-static json_t *read_names(const char *text)
-{
-	json_t *names = json_array();
-
-	for (text += strspn(text, " "); *text != '\0'; text += strspn(text, " ")) {
-		json_array_append_new(names, json_stringn(text, strcspn(text, " ")));
-		text += strcspn(text, " ");
-	}
-	return names;
-}
-
-static json_t *read_boolean(const char *text)
-{
-	static const char *const words[] = {"false", "true", "no", "yes", "0", "1"};
-
-	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-		if (strcasecmp(text, words[i]) == 0)
-			return json_boolean(i % 2);
-	return NULL;
-}
-
-/* The value that the text writes; what is none is left to check_value. */
-static json_t *read_value(const struct field *field, const char *text)
-{
-	json_t *value = NULL;
-	int64_t number;
-
-	if (field->kind == FIELD_TIME && field_time(text, &number))
-		value = json_integer(number);
-	if (field->kind == FIELD_INTEGER && read_integer(text, field->min, field->max, &number))
-		value = json_integer(number);
-	if (field->kind == FIELD_BOOLEAN)
-		value = read_boolean(text);
-	if (field->kind == FIELD_NAMES)
-		value = read_names(text);
-	if (field->kind == FIELD_COMPUTER && text[strspn(text, " ")] == '{')
-		value = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
-	return value == NULL ? json_string(text) : value;
-}
-
-int field_add_text(
-    json_t *row, const struct field *field, const char *tag, const char *text, rh_error *error)
-{
-	json_t *value;
-	int code;
-
-	if (field->kind == FIELD_TITLE) {
-		code = add_title(row, field, tag, text, error);
-	} else if (field->kind == FIELD_ACTIONS) {
-		code = add_actions(row, field, text, error);
-	} else if (json_object_get(row, field->name) != NULL) {
-		code = invalid(error, field, "stands twice");
-	} else {
-		value = read_value(field, text);
-		if (value == NULL)
-			return invalid(error, field, "is not UTF-8");
-		json_object_set_new(row, field->name, value);
-		code = RH_OK;
-	}
-	if (code == RH_OK)
-		code = check_value(field, json_object_get(row, field->name), error);
-	return code;
+	return field_invalid(error, field, what);
 }
 
 /* ---- rows ---- */
@@ -479,48 +282,55 @@ static int check_own(const char *name, const json_t *value, rh_error *error)
 	return RH_OK;
 }
 
-/* ${*ret} is the value in the form of FORMATS.md. */
-static int check_member(const struct field *field, json_t *value, json_t **ret, rh_error *error)
+/* The value in the form of FORMATS.md: a time as seconds. */
+static json_t *normal_value(const struct field *field, json_t *value)
 {
-	json_t *read;
 	int64_t time;
-	int code;
 
 	if (field->kind == FIELD_TIME && json_is_string(value) &&
 	    field_time(json_string_value(value), &time))
-		read = json_integer(time);
-	else
-		read = json_incref(value);
-	code = check_value(field, read, error);
+		return json_integer(time);
+	return json_incref(value);
+}
+
+static int check_member(
+    json_t *checked, const char *name, json_t *value, bool is_input, rh_error *error)
+{
+	const struct field *field = field_find(name);
+	json_t *normal;
+	int code;
+
+	/* Licences know no aliases. */
+	if (!is_input && field != NULL && strcmp(field->name, name) != 0)
+		field = NULL;
+	if (field == NULL) {
+		code = is_input && strcmp(name, "iss") != 0 ? check_own(name, value, error)
+							    : RH_OK;
+		if (code == RH_OK)
+			json_object_set(checked, name, value);
+		return code;
+	}
+	if (json_object_get(checked, field->name) != NULL)
+		return field_invalid(error, field, "stands twice");
+	normal = is_input ? normal_value(field, value) : json_incref(value);
+	code = field_check(field, normal, error);
 	if (code == RH_OK)
-		*ret = read;
-	else
-		json_decref(read);
+		json_object_set(checked, field->name, normal);
+	json_decref(normal);
 	return code;
 }
 
 static int check_row(json_t *row, bool is_input, rh_error *error)
 {
-	json_t *checked = json_object(), *value, *read = NULL;
+	json_t *checked = json_object(), *value;
 	const char *name;
 	int code = RH_OK;
 
 	json_object_foreach(row, name, value)
 	{
-		const struct field *field = field_find(name);
-
-		if (!is_input && field != NULL && strcmp(field->name, name) != 0)
-			field = NULL;
-		if (field != NULL && json_object_get(checked, field->name) != NULL)
-			code = invalid(error, field, "stands twice");
-		else if (field != NULL)
-			code = check_member(field, value, &read, error);
-		else if (is_input && strcmp(name, "iss") != 0)
-			code = check_own(name, value, error);
+		code = check_member(checked, name, value, is_input, error);
 		if (code != RH_OK)
 			break;
-		json_object_set_new(checked, field == NULL ? name : field->name,
-		    field == NULL ? json_incref(value) : read);
 	}
 	if (code == RH_OK) {
 		json_object_clear(row);

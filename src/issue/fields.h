@@ -52,6 +52,10 @@ const struct field *field_find(const char *name);
 int field_add_text(
     json_t *row, const struct field *field, const char *tag, const char *text, rh_error *error);
 
+/* Whether a value is of the field's form; what is wrong, behind the field's name. */
+int field_check(const struct field *field, const json_t *value, rh_error *error);
+int field_invalid(rh_error *error, const struct field *field, const char *what);
+
 /* Reads a time: RFC 3339, a date, or seconds since 1970. */
 bool field_time(const char *text, int64_t *ret);
 

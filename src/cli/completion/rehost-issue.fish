@@ -1,0 +1,18 @@
+# fish completion of rehost-issue: the program itself knows its words.
+
+function __rehost_issue_complete
+	set -l words (commandline -opc)
+	set -l current (commandline -ct)
+	for line in (command rehost-issue --complete $words[2..-1] "$current" 2>/dev/null)
+		switch $line
+			case :files
+				__fish_complete_path "$current"
+			case :directories
+				__fish_complete_directories "$current" ''
+			case '*'
+				echo $line
+		end
+	end
+end
+
+complete -c rehost-issue -f -a '(__rehost_issue_complete)'
