@@ -194,6 +194,7 @@ static void example_plays(void **state)
 		       .content_key = "key",
 		       .content_key_size = 3});
 	rh_store_close(scene->store);
+	scene->store = NULL;
 	snprintf(command, sizeof command, "%s %s %s >%s/out 2>&1", PLAY, KEY, scene->kit.store,
 	    scene->kit.root);
 	for (int i = 0; i < 3; i++) {
