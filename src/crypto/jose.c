@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "crypto/internal.h"
 #include "crypto/jose_key.h"
+#include "crypto/jose.h"
 
 /* Everything that libcrypto looks up by name is looked up here, once a key. */
 static int prepare(struct jose_key *key, const uint8_t point[P256_POINT_SIZE], rh_error *error)
