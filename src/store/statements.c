@@ -47,9 +47,9 @@ static const char *const texts[SQL_COUNT] = {
      * The conditions of the indexes word for word, or SQLite does not use them; "+" keeps it
      * from putting ?1 in the place of key_id there, too.
      */
-    [SQL_BY_KEY] =
-	ALL_COLUMNS " FROM licenses WHERE substr(key_id, -12) = substr(?1, -12) AND +key_id = ?1"
-		    " AND key_id <> '' ORDER BY number",
+    [SQL_BY_KEY] = ALL_COLUMNS
+    " FROM licenses WHERE substr(key_id, -12) = substr(?1, -12) AND +key_id = ?1"
+    " AND key_id <> '' ORDER BY number",
     [SQL_CENSUS_EXPIRED] =
 	"SELECT count(*), sum(bytes) FROM licenses WHERE backup = 1 AND service = ''"
 	" AND format = 'signed' AND not_after <= ?1",
