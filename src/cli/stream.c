@@ -39,6 +39,12 @@ int stream_new(int fd, const char *name, struct stream **ret, rh_error *error)
 
 	if (stream == NULL)
 		return error_memory(error);
+	stream->capacity = 2 * READ_SIZE;
+	stream->buffer = malloc(stream->capacity);
+	if (stream->buffer == NULL) {
+		free(stream);
+		return error_memory(error);
+	}
 	stream->fd = fd;
 	stream->name = name;
 	stream->line = 1;
@@ -69,7 +75,7 @@ static int make_room(struct stream *stream, rh_error *error)
 	stream->end = used;
 	if (stream->capacity - used >= READ_SIZE)
 		return RH_OK;
-	capacity = stream->capacity == 0 ? 2 * READ_SIZE : 2 * stream->capacity;
+	capacity = 2 * stream->capacity;
 	buffer = realloc(stream->buffer, capacity);
 	if (buffer == NULL)
 		return error_memory(error);
