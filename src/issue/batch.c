@@ -9,7 +9,7 @@ void ticket_clear(struct ticket *ticket)
 {
 	json_decref(ticket->row);
 	computer_clear(&ticket->computer);
-	*ticket = (struct ticket){NULL};
+	*ticket = (struct ticket){.row = NULL};
 }
 
 static void drop_row(struct batch *batch)

@@ -188,7 +188,7 @@ static int refuse(struct tour *tour, const rh_document *document, const rh_error
 
 static int inspect(struct tour *tour, const rh_document *document)
 {
-	struct parts parts = {NULL};
+	struct parts parts = {.header = NULL};
 	rh_error error = {0};
 
 	if (parts_read(document->data, document->size, &parts, &error) != RH_OK)
@@ -250,7 +250,7 @@ static int check_times(const struct tour *tour, const json_t *claims, rh_error *
 
 static int verify(struct tour *tour, const rh_document *document)
 {
-	struct parts parts = {NULL};
+	struct parts parts = {.header = NULL};
 	rh_error error = {0};
 	int code, status = EXIT_DONE;
 

@@ -10,7 +10,7 @@ void computer_clear(struct computer *computer)
 {
 	free(computer->name);
 	json_decref(computer->jwk);
-	*computer = (struct computer){NULL};
+	*computer = (struct computer){.name = NULL};
 }
 
 void computers_free(struct computers *computers)
@@ -24,7 +24,7 @@ void computers_free(struct computers *computers)
 int computer_read(
     struct computer *computer, const json_t *jwk, const char *what, rh_error *error)
 {
-	struct computer read = {NULL};
+	struct computer read = {.name = NULL};
 	int code;
 
 	if (json_object_get(jwk, "d") != NULL)

@@ -14,7 +14,7 @@ void parts_clear(struct parts *parts)
 	json_decref(parts->header);
 	json_decref(parts->claims);
 	json_decref(parts->jws);
-	*parts = (struct parts){NULL};
+	*parts = (struct parts){.header = NULL};
 }
 
 static int invalid(rh_error *error, const char *what)
@@ -51,7 +51,7 @@ static int read_object(
 
 int parts_read(const char *text, size_t size, struct parts *ret, rh_error *error)
 {
-	struct parts parts = {NULL};
+	struct parts parts = {.header = NULL};
 	uint8_t signature[SIGNATURE_BYTES];
 	const char *dot[2];
 	size_t length[3];
