@@ -81,7 +81,7 @@ static int complete_row(struct batch *batch, rh_error *error)
 		json_object_set_new(batch->row, "iat", json_integer(batch->now));
 	code = find_targets(batch, error);
 	if (code == RH_OK)
-		code = fields_check_whole(batch->row, batch->target_count > 0, error);
+		code = fields_check_whole(batch->row, batch->target_count > 0, true, error);
 	key = json_string_value(json_object_get(batch->row, "content_key"));
 	if (code != RH_OK || batch->dry || key == NULL || strcmp(key, "random") != 0)
 		return code;

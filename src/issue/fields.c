@@ -10,19 +10,19 @@
 #define COUNT_MAX INT64_C(9007199254740991) /* 2^53 - 1 */
 
 const struct field fields[] = {
-    {"jti", "id", FIELD_TEXT, 1, 255},
+    {"jti", "id", FIELD_ID, 1, 255},
     {"sub", NULL, FIELD_TEXT, 1, 4096},
     {"iat", "issued", FIELD_TIME, 0, TIME_MAX},
     {"nbf", "not_before", FIELD_TIME, 0, TIME_MAX},
     {"exp", "expires", FIELD_TIME, 0, TIME_MAX},
-    {"key_id", NULL, FIELD_TEXT, 1, 127},
+    {"key_id", NULL, FIELD_KEY_ID, 1, 127},
     {"title", NULL, FIELD_TITLE, 1, TITLE_MAX},
     {"actions", "action", FIELD_ACTIONS, 0, 0},
     {"backup", NULL, FIELD_BOOLEAN, 0, 0},
     {"service", NULL, FIELD_SERVICE, 1, 511},
     {"computers", NULL, FIELD_INTEGER, 1, 1000000},
     {"priority", NULL, FIELD_INTEGER, INT32_MIN, INT32_MAX},
-    {"root_key_id", "root", FIELD_TEXT, 1, 127},
+    {"root_key_id", "root", FIELD_KEY_ID, 1, 127},
     {"computer", NULL, FIELD_COMPUTER, 1, 4096},
     {"content_key", NULL, FIELD_KEY, 1, CONTENT_KEY_MAX},
     {"crit", NULL, FIELD_NAMES, 0, 0},
@@ -52,8 +52,8 @@ static bool is_action_name(const char *name)
 	return length >= 1 && length <= 31 && name[length] == '\0';
 }
 
-static int check_action(
-    const struct field *field, const char *name, const json_t *action, rh_error *error)
+static int check_action(const struct field *field, const char *name, const json_t *action,
+    bool strict, rh_error *error)
 {
 	const char *member;
 	json_t *value;
@@ -65,7 +65,11 @@ static int check_action(
 		return field_invalid(error, field, "what an action allows must be an object");
 	json_object_foreach((json_t *)action, member, value)
 	{
-		if (strcmp(member, "count") != 0 && strcmp(member, "period") != 0)
+		bool known = strcmp(member, "count") == 0 || strcmp(member, "period") == 0;
+
+		if (!known && !strict)
+			continue;
+		if (!known)
 			return field_invalid(
 			    error, field, "an action has \"count\" and \"period\" only");
 		if (!json_is_integer(value) || json_integer_value(value) < 1 ||
@@ -76,7 +80,8 @@ static int check_action(
 	return RH_OK;
 }
 
-static int check_actions(const struct field *field, const json_t *value, rh_error *error)
+static int check_actions(
+    const struct field *field, const json_t *value, bool strict, rh_error *error)
 {
 	size_t counted = 0;
 	const char *name;
@@ -89,7 +94,7 @@ static int check_actions(const struct field *field, const json_t *value, rh_erro
 		return field_invalid(error, field, "at most 16 actions");
 	json_object_foreach((json_t *)value, name, action)
 	{
-		int code = check_action(field, name, action, error);
+		int code = check_action(field, name, action, strict, error);
 
 		if (code != RH_OK)
 			return code;
@@ -167,7 +172,18 @@ static int check_key(const struct field *field, const json_t *value, rh_error *e
 	return RH_OK;
 }
 
-static int check_names(const struct field *field, const json_t *value, rh_error *error)
+/* Claims that readers know; "computer" is none. */
+static bool is_claim(const char *name)
+{
+	const struct field *field = field_find(name);
+
+	if (strcmp(name, "iss") == 0 || strcmp(name, "cnf") == 0)
+		return true;
+	return field != NULL && field->kind != FIELD_COMPUTER && strcmp(field->name, name) == 0;
+}
+
+static int check_names(
+    const struct field *field, const json_t *value, bool strict, rh_error *error)
 {
 	const json_t *name;
 	size_t i;
@@ -176,15 +192,52 @@ static int check_names(const struct field *field, const json_t *value, rh_error 
 		return field_invalid(error, field, "must be an array of names");
 	json_array_foreach(value, i, name)
 	{
-		const struct field *known =
-		    json_is_string(name) ? field_find(json_string_value(name)) : NULL;
-
-		if (known == NULL || known->kind == FIELD_COMPUTER ||
-		    strcmp(known->name, json_string_value(name)) != 0)
-			return field_invalid(error, field,
-			    "names something that no Rehost knows, so the licence would be "
-			    "refused");
+		if (!json_is_string(name))
+			return field_invalid(error, field, "must be an array of names");
+		if (is_claim(json_string_value(name)))
+			continue;
+		return error_set(error, strict ? RH_E_LICENSE_INVALID : RH_E_LICENSE_CRITICAL,
+		    "%s: names something that no Rehost knows, so the licence would be "
+		    "refused",
+		    field->name);
 	}
+	return RH_OK;
+}
+
+bool field_is_plain(const char *text)
+{
+	for (const unsigned char *at = (const unsigned char *)text; *at != '\0'; at++)
+		if (*at < 0x20 || *at == 0x7F || (*at == 0xC2 && at[1] < 0xA0))
+			return false;
+	return true;
+}
+
+/* Readers take 24 characters that end so for a GUID in base64. */
+static bool is_broken_guid(const char *text, size_t size)
+{
+	uint8_t guid[16];
+
+	return size == 24 && text[22] == '=' && text[23] == '=' &&
+	       base64_decode(guid, sizeof guid, text, size, BASE64_LENIENT) != sizeof guid;
+}
+
+static int check_id(
+    const struct field *field, const json_t *value, bool strict, rh_error *error)
+{
+	const char *text = json_string_value(value);
+	size_t size = json_string_length(value);
+
+	if (field->kind == FIELD_KEY_ID && !strict)
+		for (; size > 0 && text[0] == ' '; size--)
+			text++;
+	while (field->kind == FIELD_KEY_ID && !strict && size > 0 && text[size - 1] == ' ')
+		size--;
+	if (!field_is_plain(text))
+		return field_invalid(error, field, "holds control characters");
+	if (field->kind == FIELD_KEY_ID && memchr(text, ' ', size) != NULL)
+		return field_invalid(error, field, "holds a space");
+	if (field->kind == FIELD_KEY_ID && is_broken_guid(text, size))
+		return field_invalid(error, field, "is not base64 of 16 bytes");
 	return RH_OK;
 }
 
@@ -204,7 +257,7 @@ static int check_number(const struct field *field, const json_t *value, rh_error
 	return field_invalid(error, field, what);
 }
 
-int field_check(const struct field *field, const json_t *value, rh_error *error)
+int field_check(const struct field *field, const json_t *value, bool strict, rh_error *error)
 {
 	char what[96];
 
@@ -215,7 +268,7 @@ int field_check(const struct field *field, const json_t *value, rh_error *error)
 	case FIELD_TITLE:
 		return check_title(field, value, error);
 	case FIELD_ACTIONS:
-		return check_actions(field, value, error);
+		return check_actions(field, value, strict, error);
 	case FIELD_BOOLEAN:
 		return json_is_boolean(value)
 			   ? RH_OK
@@ -223,7 +276,7 @@ int field_check(const struct field *field, const json_t *value, rh_error *error)
 	case FIELD_SERVICE:
 		return check_service(field, value, error);
 	case FIELD_NAMES:
-		return check_names(field, value, error);
+		return check_names(field, value, strict, error);
 	case FIELD_KEY:
 		return check_key(field, value, error);
 	case FIELD_COMPUTER:
@@ -234,7 +287,9 @@ int field_check(const struct field *field, const json_t *value, rh_error *error)
 		break;
 	}
 	if (text_fits(value, field->min, field->max))
-		return RH_OK;
+		return field->kind == FIELD_ID || field->kind == FIELD_KEY_ID
+			   ? check_id(field, value, strict, error)
+			   : RH_OK;
 	snprintf(what, sizeof what, "must be a text of %lld to %lld bytes",
 	    (long long)field->min, (long long)field->max);
 	return field_invalid(error, field, what);
@@ -313,7 +368,7 @@ static int check_member(
 	if (json_object_get(checked, field->name) != NULL)
 		return field_invalid(error, field, "stands twice");
 	normal = is_input ? normal_value(field, value) : json_incref(value);
-	code = field_check(field, normal, error);
+	code = field_check(field, normal, is_input, error);
 	if (code == RH_OK)
 		json_object_set(checked, field->name, normal);
 	json_decref(normal);
@@ -370,7 +425,7 @@ static bool comes_after(const json_t *row, const char *later, const char *earlie
 	return a == NULL || b == NULL || json_integer_value(a) > json_integer_value(b);
 }
 
-int fields_check_whole(const json_t *row, bool has_computer, rh_error *error)
+int fields_check_whole(const json_t *row, bool has_computer, bool strict, rh_error *error)
 {
 	const char *root = json_string_value(json_object_get(row, "root_key_id"));
 	const char *key = json_string_value(json_object_get(row, "key_id"));
@@ -383,6 +438,8 @@ int fields_check_whole(const json_t *row, bool has_computer, rh_error *error)
 	else if (json_object_get(row, "computers") != NULL &&
 		 json_object_get(row, "service") == NULL)
 		what = "computers: needs a service that counts them";
+	else if (!strict)
+		what = NULL;
 	else if (!comes_after(row, "exp", "nbf"))
 		what = "exp: must come after nbf";
 	else if (!comes_after(row, "exp", "iat"))

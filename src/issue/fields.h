@@ -13,6 +13,8 @@
  */
 enum field_kind {
 	FIELD_TEXT,
+	FIELD_ID,
+	FIELD_KEY_ID,
 	FIELD_TIME,
 	FIELD_TITLE,
 	FIELD_ACTIONS,
@@ -52,8 +54,12 @@ const struct field *field_find(const char *name);
 int field_add_text(
     json_t *row, const struct field *field, const char *tag, const char *text, rh_error *error);
 
-/* Whether a value is of the field's form; what is wrong, behind the field's name. */
-int field_check(const struct field *field, const json_t *value, rh_error *error);
+/*
+ * Whether a value is of the field's form.  ${strict}: as an issuer should write it, and
+ * not only such that it is understood.
+ */
+int field_check(const struct field *field, const json_t *value, bool strict, rh_error *error);
+/* "FIELD: what is wrong" */
 int field_invalid(rh_error *error, const struct field *field, const char *what);
 
 /* Reads a time: RFC 3339, a date, or seconds since 1970. */
@@ -65,11 +71,17 @@ bool field_time(const char *text, int64_t *ret);
  */
 int fields_check_row(json_t *row, rh_error *error);
 
-/* The same for the claims of a licence: no aliases, and names of any form pass. */
+/*
+ * The same for the claims of a licence: no aliases, names of any form pass.
+ * RH_E_LICENSE_CRITICAL if "crit" names something unknown.
+ */
 int fields_check_claims(json_t *claims, rh_error *error);
 
 /* What members must be like together, once all of them are there. */
-int fields_check_whole(const json_t *row, bool has_computer, rh_error *error);
+int fields_check_whole(const json_t *row, bool has_computer, bool strict, rh_error *error);
+
+/* Whether the text holds no control characters. */
+bool field_is_plain(const char *text);
 
 /* Whether ${text} is a language tag as far as it can be told (BCP 47). */
 bool field_is_tag(const char *text, size_t length);

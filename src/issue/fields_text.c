@@ -6,12 +6,17 @@
 #include "base/clock.h"
 #include "issue/fields.h"
 
+#define TAG_MAX 35 /* characters of a language tag (RFC 5646, section 4.4.1) */
+
 /* Values as options and columns of CSV write them. */
 
 bool field_is_tag(const char *text, size_t length)
 {
 	size_t part = 0;
 	bool first = true;
+
+	if (length > TAG_MAX)
+		return false;
 
 	for (size_t i = 0; i <= length; i++) {
 		char c = i < length ? text[i] : '-';
@@ -206,6 +211,6 @@ int field_add_text(
 		code = RH_OK;
 	}
 	if (code == RH_OK)
-		code = field_check(field, json_object_get(row, field->name), error);
+		code = field_check(field, json_object_get(row, field->name), true, error);
 	return code;
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "issue/fields.h"
 #include "issue/issuer.h"
 
 #define NAME_MAX_BYTES 255
@@ -97,6 +98,9 @@ int issuer_make(const char *name, int64_t now, json_t **ret, rh_error *error)
 	if (name[0] == '\0' || strlen(name) > NAME_MAX_BYTES)
 		return error_set(error, RH_E_ARGUMENT,
 		    "the issuer's name must have 1 to %d bytes", NAME_MAX_BYTES);
+	if (!field_is_plain(name))
+		return error_set(
+		    error, RH_E_ARGUMENT, "the issuer's name holds control characters");
 	code = make_key(now, &key, error);
 	if (code != RH_OK)
 		return code;
@@ -198,7 +202,8 @@ static int check_set(const json_t *set, bool private, const char *path, rh_error
 	size_t i, signing = 0;
 	int code = RH_OK;
 
-	if (issuer_name(set) == NULL || issuer_name(set)[0] == '\0')
+	if (issuer_name(set) == NULL || issuer_name(set)[0] == '\0' ||
+	    strlen(issuer_name(set)) > NAME_MAX_BYTES || !field_is_plain(issuer_name(set)))
 		return error_set(error, RH_E_PIN_KEYS, "%s does not name its \"issuer\"", path);
 	if (json_array_size(keys) == 0 || json_array_size(keys) > ISSUER_KEYS_MAX)
 		return error_set(error, RH_E_PIN_KEYS, "%s does not hold 1 to %d \"keys\"",

@@ -8,6 +8,8 @@
 
 #define HEADER_MAX 4096
 #define SIGNATURE_BYTES 64
+#define ISSUER_MAX 255
+#define JWE_MAX 16384
 
 void parts_clear(struct parts *parts)
 {
@@ -106,21 +108,61 @@ static int check_header(const json_t *header, rh_error *error)
 	return RH_OK;
 }
 
+/* RFC 7638: 32 bytes in base64url. */
+static bool is_thumbprint(const json_t *text)
+{
+	uint8_t digest[32];
+
+	return json_is_string(text) &&
+	       base64_decode(digest, sizeof digest, json_string_value(text),
+		   json_string_length(text), BASE64_URL | BASE64_NO_PAD) == sizeof digest;
+}
+
+/* Whether it could be a compact JWE: what is in it only the computer can tell. */
+static bool is_jwe(const json_t *value)
+{
+	const char *text = json_string_value(value);
+	size_t dots = 0, size = json_string_length(value);
+
+	for (size_t i = 0; i < size; i++)
+		dots += text[i] == '.';
+	return dots == 4 && size <= JWE_MAX &&
+	       strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+			    "0123456789-_.") == size;
+}
+
 /* "cnf" and the sealed key, which are of other forms in a row. */
 static int check_binding(const json_t *claims, rh_error *error)
 {
 	const json_t *cnf = json_object_get(claims, "cnf");
 	const json_t *key = json_object_get(claims, "content_key");
-	const char *text = json_string_value(key);
-	size_t dots = 0;
 
-	if (cnf != NULL &&
-	    json_string_length(json_object_get(cnf, "jkt")) != THUMBPRINT_SIZE - 1)
+	if (cnf != NULL && !is_thumbprint(json_object_get(cnf, "jkt")))
 		return invalid(error, "cnf: has no thumbprint \"jkt\"");
-	for (; text != NULL && *text != '\0'; text++)
-		dots += *text == '.';
-	if (key != NULL && dots != 4)
+	if (key != NULL && !is_jwe(key))
 		return invalid(error, "content_key: is not a compact JWE");
+	return RH_OK;
+}
+
+/* First of all, since what is critical may change what the rest is. */
+static int check_critical(const json_t *claims, rh_error *error)
+{
+	const json_t *names = json_object_get(claims, "crit");
+
+	return names == NULL ? RH_OK : field_check(field_find("crit"), names, false, error);
+}
+
+static int check_identity(const json_t *claims, rh_error *error)
+{
+	const json_t *issuer = json_object_get(claims, "iss");
+
+	if (json_string_length(issuer) == 0 || json_string_length(issuer) > ISSUER_MAX ||
+	    !field_is_plain(json_string_value(issuer)))
+		return invalid(error, "iss: is missing, or no text of 1 to 255 bytes");
+	if (json_object_get(claims, "jti") == NULL)
+		return invalid(error, "jti: is missing");
+	if (json_object_get(claims, "iat") == NULL)
+		return invalid(error, "iat: is missing");
 	return RH_OK;
 }
 
@@ -130,12 +172,10 @@ int parts_check(const struct parts *parts, rh_error *error)
 	json_t *row;
 	int code = check_header(parts->header, error);
 
-	if (code == RH_OK && json_string_length(json_object_get(claims, "iss")) == 0)
-		code = invalid(error, "iss: is missing");
-	if (code == RH_OK && json_object_get(claims, "jti") == NULL)
-		code = invalid(error, "jti: is missing");
-	if (code == RH_OK && json_object_get(claims, "iat") == NULL)
-		code = invalid(error, "iat: is missing");
+	if (code == RH_OK)
+		code = check_critical(claims, error);
+	if (code == RH_OK)
+		code = check_identity(claims, error);
 	if (code == RH_OK)
 		code = check_binding(claims, error);
 	if (code != RH_OK)
@@ -146,7 +186,8 @@ int parts_check(const struct parts *parts, rh_error *error)
 		json_object_set_new(row, "content_key", json_string("random"));
 	code = fields_check_claims(row, error);
 	if (code == RH_OK)
-		code = fields_check_whole(row, json_object_get(claims, "cnf") != NULL, error);
+		code = fields_check_whole(
+		    row, json_object_get(claims, "cnf") != NULL, false, error);
 	json_decref(row);
 	return code;
 }

@@ -75,8 +75,8 @@ class Case(unittest.TestCase):
     def thumbprint(self, name):
         return jose("jwk", "thp", "-i", self.computer(name), "-a", "S256").stdout.strip()
 
-    def run_issue(self, *arguments, input="", status=None):
-        done = subprocess.run([ISSUE, *map(str, arguments)], input=input, capture_output=True, text=True, cwd=self.top,
+    def run_issue(self, *arguments, input="", status=None, cwd=None):
+        done = subprocess.run([ISSUE, *map(str, arguments)], input=input, capture_output=True, text=True, cwd=cwd or self.top,
                               timeout=120)
         run = Run(done)
         if status is not None:

@@ -50,6 +50,7 @@ class Keys(Case):
                 (["key", "make", "new"], USAGE, "needs --issuer NAME"),
                 (["key", "make", "new", "--issuer", ""], USAGE, "1 to 255 bytes"),
                 (["key", "make", "new", "--issuer", "x" * 256], USAGE, "1 to 255 bytes"),
+                (["key", "make", "new", "--issuer", "a\nb"], USAGE, "control characters"),
                 (["key", "make", "new", "--issuer", b"\xff"], USAGE, "not UTF-8"),
                 (["key", "make", "new", "--issuer", "A", "--issued", "soon"], USAGE, "--issued needs a time"),
                 (["key", "make", "none/new", "--issuer", "A"], ENVIRONMENT, "none")):

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """rehost-issue inspect and verify: what licences say, and whether they hold."""
 import json
+import re
 import unittest
 
-from issuing import DAMAGED, DONE, ENVIRONMENT, PARTIAL, USAGE, Case, claims, encode, header, jose
+from issuing import DAMAGED, DONE, ENVIRONMENT, PARTIAL, SOURCE, USAGE, Case, claims, encode, header, jose
 
 
 class Read(Case):
@@ -60,6 +61,26 @@ class Read(Case):
         self.assert_error(self.run_issue("verify", "out"), USAGE, "needs --keys FILE")
         self.assert_error(self.run_issue("verify", "--keys", "none", "out"), ENVIRONMENT, "none")
 
+    def test_vectors(self):
+        """Form, signature and times as the reader of Rehost sees them."""
+        vectors = SOURCE / "src/license/vectors"
+        good, bad = (vectors / "README.md").read_text().split("Good:")[1].split("Bad:")
+        names = set(re.findall(r"`([a-z-]+)`", "\n".join(re.findall(r"^\|([^|]*)\|", good, re.M))))
+        # What depends on the computer is not for the issuer to see.
+        names |= {"computer", "content-key-other", "content-key-edited", "content-key-alg", "content-key-enc",
+                  "content-key-zip", "content-key-empty"}
+        run = self.run_issue("--json", "verify", "--keys", vectors / "issuer.jwks",
+                             *sorted(path.name for path in vectors.glob("*.jws")), cwd=vectors)
+        results = {line["name"].removesuffix(".jws"): line["result"] for line in run.lines}
+        late = {name for name, result in results.items() if result == "E_LICENSE_EXPIRED"}
+        self.assertLessEqual(late, {"expired", "counted"})  # by the clock of this computer
+        self.assertEqual({name for name, result in results.items() if result == "valid"} | late,
+                         names | {"expired"} | ({"not-yet"} if results["not-yet"] == "valid" else set()))
+        for code, which in (("E_LICENSE_INVALID", "wrong-type no-object member-twice counted-unbound key-id alg typ "
+                             "content-key-no-jwe"), ("E_LICENSE_CRITICAL", "crit-header crit-claim"),
+                            ("E_LICENSE_ISSUER", "issuer key-unknown"), ("E_LICENSE_SIGNATURE", "signature edited")):
+            self.assertEqual({name for name, result in results.items() if result == code}, set(which.split()))
+
     def test_every_byte_counts(self):
         jws, = self.issue("--id", "a").licences
         (self.top / "edited").mkdir()
@@ -106,7 +127,8 @@ class Read(Case):
         kid = json.loads(self.keys.read_text())["keys"][0]["kid"]
         head = {"alg": "ES256", "typ": "rehost-license+jwt", "kid": kid}
         self.verify(self.sign(least))
-        self.verify(self.sign(dict(least, anything={"at": "all"}, id=7)))
+        self.verify(self.sign(dict(least, anything={"at": "all"}, id=7, key_id=" a ", exp=4102444800, crit=["iss"],
+                                   actions={"play": {"more": 1}})))
         for said, used, status, words in (
                 ("[]", head, DAMAGED, "its claims is not a JSON object"),
                 ('{"jti":"a","jti":"b","iss":"Example Music","iat":1}', head, DAMAGED, "a member twice"),
@@ -119,9 +141,13 @@ class Read(Case):
                 (dict(least, cnf=7), head, DAMAGED, 'cnf: has no thumbprint'),
                 (dict(least, actions={"play": {"count": 1}}), head, DAMAGED, "needs a computer"),
                 (dict(least, content_key="a.b.c.d.e"), head, DAMAGED, "needs a computer"),
-                (dict(least, content_key="a.b.c", cnf={"jkt": "x" * 43}), head, DAMAGED, "not a compact JWE"),
+                (dict(least, content_key="a.b.c", cnf={"jkt": "A" * 43}), head, DAMAGED, "not a compact JWE"),
                 (dict(least, computers=2), head, DAMAGED, "needs a service"),
-                (dict(least, crit=["magic"]), head, DAMAGED, "crit: names something"),
+                (dict(least, crit=["magic"], exp="soon"), head, PARTIAL, "crit: names something"),
+                (dict(least, crit=[]), head, DAMAGED, "crit: must be an array"),
+                (dict(least, key_id="a b"), head, DAMAGED, "key_id: holds a space"),
+                (dict(least, jti="a\x1bb"), head, DAMAGED, "jti: holds control"),
+                (dict(least, iss="x" * 256), head, DAMAGED, "iss: is missing, or no text"),
                 (least, dict(head, typ="JWT"), DAMAGED, '"typ" is not'),
                 (least, {"alg": "ES256", "typ": "rehost-license+jwt"}, DAMAGED, 'no "kid"'),
                 (least, dict(head, x="y" * 4096), DAMAGED, "header is over 4 KiB")):
