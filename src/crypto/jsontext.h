@@ -5,12 +5,11 @@
 
 #include "base/error.h"
 
-/* JSON text from outside, as values of jansson. */
+/* JSON text from outside, over jansson. */
 
 /*
- * Reads ${size} bytes of JSON (RFC 8259): an object or an array, nested at most 512 deep, no
- * name twice in an object, no U+0000, whole numbers within 64 bits; a byte order mark is
- * skipped.  On failure ${why} says what and where, without quoting the text, and the code is
+ * Reads ${size} bytes of JSON (RFC 8259; a byte order mark is skipped, no name twice in an
+ * object). On failure ${why} says what and where, without quoting the text, and the code is
  * RH_E_LICENSE_INVALID (the caller makes its own of it) or RH_E_MEMORY.  The value is freed
  * with json_decref().
  */
