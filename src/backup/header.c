@@ -80,10 +80,26 @@ static json_t *header_json(const struct backup_header *header, json_t *key)
 	return json;
 }
 
-static int header_text(
-    const struct backup_header *header, const uint8_t *signing_key, char **ret, rh_error *error)
+/* Text on its way out of jansson, which goes on where a piece of it found no memory. */
+struct text {
+	struct buffer bytes;
+	bool failed;
+};
+
+static int put_text(const char *piece, size_t size, void *context)
 {
-	char *jwk = NULL, *text = NULL;
+	struct text *text = context;
+
+	if (buffer_append(&text->bytes, piece, size, NULL) != RH_OK)
+		text->failed = true;
+	return text->failed ? -1 : 0;
+}
+
+/* ${ret} is the caller's to free, whatever happens. */
+static int header_text(const struct backup_header *header, const uint8_t *signing_key,
+    struct text *ret, rh_error *error)
+{
+	char *jwk = NULL;
 	json_t *key = NULL, *json = NULL;
 	int code = es256_public_jwk(signing_key, &jwk, error);
 
@@ -93,19 +109,17 @@ static int header_text(
 		code = error_set(error, RH_E_INTERNAL, "the key of the computer is no JSON");
 	if (code == RH_OK) {
 		json = header_json(header, key);
-		text = json != NULL ? json_dumps(json, JSON_INDENT(2)) : NULL;
-		if (text == NULL)
+		if (json == NULL ||
+		    json_dump_callback(json, put_text, ret, JSON_INDENT(2)) != 0 || ret->failed)
 			code = error_memory(error);
 	}
 	json_decref(json);
 	free(jwk);
-	if (code == RH_OK)
-		*ret = text;
 	return code;
 }
 
 /* The issuers, and the proof of them and the header. */
-static int write_proof(const struct backup_header *header, const char *text,
+static int write_proof(const struct backup_header *header, const struct buffer *text,
     const uint8_t *proof_key, struct buffer *tar, rh_error *error)
 {
 	size_t size = header->issuers != NULL ? strlen(header->issuers) : 0;
@@ -121,7 +135,7 @@ static int write_proof(const struct backup_header *header, const char *text,
 		    tar, ISSUERS_MEMBER, header->issuers, size, header->created, error);
 	if (code != RH_OK || proof_key == NULL)
 		return code;
-	code = proof_of_header(over, text, strlen(text), header->issuers, size, error);
+	code = proof_of_header(over, text->data, text->size, header->issuers, size, error);
 	if (code == RH_OK)
 		code = hmac_sha256(proof, proof_key, KEY_SIZE, over, sizeof over, error);
 	if (code != RH_OK)
@@ -133,20 +147,22 @@ static int write_proof(const struct backup_header *header, const char *text,
 int backup_header_write(const struct backup_header *header, const uint8_t *signing_key,
     const uint8_t *proof_key, struct buffer *tar, rh_error *error)
 {
-	char *text = NULL, *signature = NULL;
+	struct text text = {.failed = false};
+	char *signature = NULL;
 	int code = header_text(header, signing_key, &text, error);
 
 	if (code == RH_OK)
-		code = es256_sign_detached(signing_key, text, strlen(text), &signature, error);
+		code = es256_sign_detached(
+		    signing_key, text.bytes.data, text.bytes.size, &signature, error);
 	if (code == RH_OK)
-		code =
-		    tar_append(tar, HEADER_MEMBER, text, strlen(text), header->created, error);
+		code = tar_append(tar, HEADER_MEMBER, text.bytes.data, text.bytes.size,
+		    header->created, error);
 	if (code == RH_OK)
 		code = tar_append(tar, SIGNATURE_MEMBER, signature, strlen(signature),
 		    header->created, error);
 	if (code == RH_OK)
-		code = write_proof(header, text, proof_key, tar, error);
-	free(text);
+		code = write_proof(header, &text.bytes, proof_key, tar, error);
+	buffer_free(&text.bytes);
 	free(signature);
 	return code;
 }
