@@ -68,7 +68,8 @@ static void input_free(struct input *input)
 	if (input == NULL)
 		return;
 	input_clear(input);
-	buffer_free(&input->bytes);
+	/* Documents of some formats hold content keys in clear. */
+	buffer_free_secret(&input->bytes);
 	free(input);
 }
 
