@@ -98,6 +98,9 @@ void trust_free(struct trust *trust);
 
 /* ---- settle.c: a licence whose id the store knows; within a write transaction ---- */
 
+/* Whoever proves himself by a signature is replaced, and spent from, only by himself. */
+bool settle_same_issuer(const struct license *a, const struct license *b);
+
 /*
  * What becomes of a sealed row after RH_E_LICENSE_CONFLICT of store_insert: RH_S_UPDATED,
  * RH_S_OLDER, RH_E_LICENSE_CONFLICT.

@@ -41,6 +41,9 @@ static int merge_state(
 	int code;
 
 	code = store_get(store, content->row.facts.id, &run->row, error);
+	/* A stranger's licence of the same id spends nothing here. */
+	if (code == RH_OK && !settle_same_issuer(&run->row.facts, &content->row.facts))
+		return RH_S_ALREADY_HERE;
 	if (code == RH_OK)
 		code = store_open_row(run->sealer, &run->row, &run->content, error);
 	if (code != RH_OK)
@@ -91,7 +94,7 @@ static bool counts_stay(const struct run *run, const struct content *content)
 	       strcmp(computer, run->computer) != 0;
 }
 
-/* A licence that is new here; in a plan nothing is told yet. */
+/* A licence that is new here; one that is plainly copied is told of in a plan alone. */
 static void added(struct run *run, const struct content *content)
 {
 	bool stay = counts_stay(run, content);

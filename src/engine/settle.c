@@ -19,8 +19,7 @@ static int spend(struct store_sealer *sealer, struct store_row *row,
 	return code;
 }
 
-/* Whoever proves himself by a signature is replaced only by himself. */
-static bool same_issuer(const struct license *a, const struct license *b)
+bool settle_same_issuer(const struct license *a, const struct license *b)
 {
 	if (!license_format_signed(a->format) && !license_format_signed(b->format))
 		return true;
@@ -37,7 +36,7 @@ static int replace(struct rh_store *store, struct store_sealer *sealer, struct s
 	struct store_content content = {0};
 	int code = store_get(store->store, row->facts.id, &old, error);
 
-	if (code == RH_OK && !same_issuer(&old.facts, &row->facts))
+	if (code == RH_OK && !settle_same_issuer(&old.facts, &row->facts))
 		code = RH_E_LICENSE_CONFLICT;
 	if (code == RH_OK && here->has_state) {
 		code = store_open_row(sealer, &old, &content, error);

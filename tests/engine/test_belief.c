@@ -53,6 +53,8 @@ struct forgery {
 	const char *facts;
 	char *issuers;
 	const uint8_t *proof_key; /* of the header; frames have none */
+	bool no_secret;
+	const char *state; /* or NULL */
 };
 
 static void forge(struct scene *scene, const struct forgery *forgery)
@@ -69,7 +71,9 @@ static void forge(struct scene *scene, const struct forgery *forgery)
 	    .document_size = strlen(forgery->document),
 	    .digest = digest,
 	    .secret = "false",
-	    .secret_size = 5,
+	    .secret_size = forgery->no_secret ? 0 : 5,
+	    .state = forgery->state,
+	    .state_size = forgery->state != NULL ? strlen(forgery->state) : 0,
 	    .facts = forgery->facts,
 	    .facts_size = strlen(forgery->facts)};
 
@@ -236,6 +240,36 @@ static void false_signature(void **state)
 	issue_keys_free(stranger);
 }
 
+/* A licence of another kind with the id of a signed one, and nothing left in its state. */
+static void foreign_state(void **state)
+{
+	static const char document[] =
+	    "<LICENSE version=\"2.0.0.0\"><LICENSORINFO><DATA>"
+	    "<LID>{00000001-0000-4000-8000-000000000000}</LID><KID>AAAAAAAAAAAAAAAAAAAAAA==</"
+	    "KID>"
+	    "<ONACTION type=\"Backup\"><CONDITION>1</CONDITION></ONACTION>"
+	    "</DATA></LICENSORINFO></LICENSE>";
+	struct scene *scene = *state;
+	struct forgery forgery = {.document = document,
+	    .id = "00000001-0000-4000-8000-000000000000",
+	    .facts = "",
+	    .no_secret = true,
+	    .state = "{\"counts\":{\"play\":0}}"};
+	rh_open_options options = with_recovery(scene);
+	rh_summary summary;
+	rh_use use;
+
+	scene_add(
+	    scene, (struct issue){
+		       .id = forgery.id, .actions = "{\"play\":{\"count\":3}}", .backup = 1});
+	forge(scene, &forgery);
+	assert_int_equal(
+	    rh_restore(scene->store, scene->kit.media, &options, NULL, &summary, NULL), RH_OK);
+	assert_int_equal(summary.already_here, 1);
+	assert_int_equal(rh_license_use(scene->store, forgery.id, "play", &use, NULL), RH_OK);
+	assert_int_equal(use.remaining, 2);
+}
+
 int main(void)
 {
 #define WITH_SCENE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -243,6 +277,7 @@ int main(void)
 	    WITH_SCENE(forged),
 	    WITH_SCENE(false_words),
 	    WITH_SCENE(false_signature),
+	    WITH_SCENE(foreign_state),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
