@@ -31,7 +31,7 @@ struct output {
 	char name[NAME_MAX + 1];
 };
 
-static int sink_open(struct sink *sink, const char *path, unsigned mode, rh_error *error)
+static int sink_open(struct sink *sink, const char *path, bool secret, rh_error *error)
 {
 
 	sink->path = path;
@@ -40,11 +40,13 @@ static int sink_open(struct sink *sink, const char *path, unsigned mode, rh_erro
 		return error_set(error, RH_E_ARGUMENT, "the path is too long: %s", path);
 	if (faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
 		return error_errno(error, RH_E_OPEN, EEXIST, "%s", path);
-	/* What a killed run left. */
-	unlink(sink->part);
-	sink->fd = open(sink->part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+	/* What a killed run left; but its content keys may be the only ones. */
+	if (!secret)
+		unlink(sink->part);
+	sink->fd = open(sink->part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+	    secret ? 0600 : 0644);
 	if (sink->fd < 0)
-		return error_errno(error, RH_E_WRITE, errno, "cannot create %s", path);
+		return error_errno(error, RH_E_WRITE, errno, "cannot create %s", sink->part);
 	return RH_OK;
 }
 
@@ -115,12 +117,12 @@ int output_open(const char *directory, const char *file, const char *keys, struc
 			    error_errno(error, errno == ENOENT ? RH_E_NO_DIRECTORY : RH_E_OPEN,
 				errno, "%s", directory);
 	} else if (file != NULL && strcmp(file, "-") != 0) {
-		code = sink_open(&output->lines, file, 0644, error);
+		code = sink_open(&output->lines, file, false, error);
 	} else {
 		output->lines.fd = STDOUT_FILENO;
 	}
 	if (code == RH_OK && keys != NULL)
-		code = sink_open(&output->keys, keys, 0600, error);
+		code = sink_open(&output->keys, keys, true, error);
 	/* Grown in steps, old keys would stay behind in memory. */
 	if (code == RH_OK && keys != NULL)
 		code = buffer_reserve(&output->keys.buffer, 2 * FLUSH_SIZE, error);

@@ -1,7 +1,9 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/bytes.h"
 #include "base/text.h"
@@ -18,9 +20,12 @@ struct column {
 };
 
 struct rows {
-	FILE *file;
+	int fd;
 	const char *name;
-	char *cache; /* the file's, so that it can be wiped */
+	uint8_t *cache; /* bytes [at, end) were read and not taken yet */
+	size_t at;
+	size_t end;
+	int errnum; /* of a read that failed, or 0 */
 	char *text; /* one row: ROW_MAX + 1 bytes */
 	size_t used;
 	uint64_t line; /* of the next byte */
@@ -40,6 +45,7 @@ int rows_open(const char *path, struct rows **ret, rh_error *error)
 
 	if (rows == NULL)
 		return error_memory(error);
+	rows->fd = -1;
 	rows->line = 1;
 	rows->name = strcmp(path, "-") == 0 ? "standard input" : path;
 	rows->text = malloc(ROW_MAX + 1);
@@ -48,12 +54,11 @@ int rows_open(const char *path, struct rows **ret, rh_error *error)
 		code = error_memory(error);
 		goto failed;
 	}
-	rows->file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
-	if (rows->file == NULL) {
+	rows->fd = strcmp(path, "-") == 0 ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+	if (rows->fd < 0) {
 		code = error_errno(error, RH_E_OPEN, errno, "%s", path);
 		goto failed;
 	}
-	setvbuf(rows->file, rows->cache, _IOFBF, CACHE_SIZE);
 	*ret = rows;
 	return RH_OK;
 failed:
@@ -65,10 +70,8 @@ void rows_close(struct rows *rows)
 {
 	if (rows == NULL)
 		return;
-	if (rows->file == stdin)
-		setvbuf(stdin, NULL, _IONBF, 0);
-	else if (rows->file != NULL)
-		fclose(rows->file);
+	if (rows->fd > STDIN_FILENO)
+		close(rows->fd);
 	if (rows->cache != NULL)
 		bytes_wipe(rows->cache, CACHE_SIZE);
 	if (rows->text != NULL)
@@ -80,13 +83,14 @@ void rows_close(struct rows *rows)
 
 bool rows_can_rewind(const struct rows *rows)
 {
-	return rows->file != stdin && fseeko(rows->file, 0, SEEK_CUR) == 0;
+	return rows->fd != STDIN_FILENO && lseek(rows->fd, 0, SEEK_CUR) >= 0;
 }
 
 int rows_rewind(struct rows *rows, rh_error *error)
 {
-	if (fseeko(rows->file, 0, SEEK_SET) != 0)
+	if (lseek(rows->fd, 0, SEEK_SET) != 0)
 		return error_errno(error, RH_E_READ, errno, "%s", rows->name);
+	rows->at = rows->end = 0;
 	rows->line = 1;
 	rows->begun = false;
 	rows->column_count = 0;
@@ -123,10 +127,32 @@ static int invalid(const struct rows *rows, rh_error *error, const char *what)
 	return blame(rows, error_set(error, RH_E_LICENSE_INVALID, "%s", what), error);
 }
 
+/* Reads more; false at the end, on a failure, and when somebody wants to stop. */
+static bool fill(struct rows *rows)
+{
+	ssize_t got;
+
+	do {
+		if (!interrupt_wait_readable(rows->fd))
+			return false;
+		got = read(rows->fd, rows->cache, CACHE_SIZE);
+	} while (got < 0 && (errno == EINTR || errno == EAGAIN));
+	rows->errnum = got < 0 ? errno : 0;
+	rows->at = 0;
+	rows->end = got < 0 ? 0 : (size_t)got;
+	return got > 0;
+}
+
+static int peek_byte(struct rows *rows)
+{
+	return rows->at < rows->end || fill(rows) ? rows->cache[rows->at] : EOF;
+}
+
 static int next_byte(struct rows *rows)
 {
-	int c = getc_unlocked(rows->file);
+	int c = peek_byte(rows);
 
+	rows->at += c != EOF;
 	rows->line += c == '\n';
 	return c;
 }
@@ -144,8 +170,8 @@ static int check_end(const struct rows *rows, rh_error *error)
 {
 	if (interrupt_asked(NULL))
 		return error_set(error, RH_E_CANCELED, "stopped reading %s", rows->name);
-	if (ferror(rows->file))
-		return error_errno(error, RH_E_READ, errno, "%s", rows->name);
+	if (rows->errnum != 0)
+		return error_errno(error, RH_E_READ, rows->errnum, "%s", rows->name);
 	return RH_OK;
 }
 
@@ -241,8 +267,11 @@ static enum field_end read_field(struct rows *rows, const char **ret_what)
 		}
 	}
 	while (c != ',' && c != '\n' && c != EOF) {
-		if (c == '\r' && (c = next_byte(rows)) == '\n')
-			break;
+		if (c == '\r') {
+			c = next_byte(rows);
+			fits = fits && (c == '\n' || c == EOF || put(rows, '\r'));
+			continue;
+		}
 		if (c == '"' || c == '\0' || quoted) {
 			*ret_what = c == '\0'  ? "a NUL byte"
 				    : c == '"' ? "a quote inside a field without quotes"
@@ -277,6 +306,8 @@ static int read_csv(struct rows *rows, size_t *ret, rh_error *error)
 			end = read_field(rows, &what);
 			count++;
 		} while (end == END_FIELD);
+		if (end == END_BROKEN && check_end(rows, error) != RH_OK)
+			return error->code;
 		if (end == END_BROKEN)
 			return invalid(rows, error, what);
 	} while (end == END_ROW && count == 1 && rows->text[0] == '\0');
@@ -377,25 +408,21 @@ static int next_csv(struct rows *rows, json_t **ret, rh_error *error)
 /* Passes a byte order mark and blank lines, and looks which of the two it is. */
 static int begin(struct rows *rows, rh_error *error)
 {
-	int c = getc_unlocked(rows->file);
+	int c = peek_byte(rows);
 
+	rows->row_line = 1;
 	if (c == 0xEF) {
-		if (getc_unlocked(rows->file) != 0xBB || getc_unlocked(rows->file) != 0xBF) {
-			rows->row_line = 1;
+		next_byte(rows);
+		if (next_byte(rows) != 0xBB || next_byte(rows) != 0xBF)
 			return invalid(rows, error, "neither CSV nor JSON");
-		}
-		c = getc_unlocked(rows->file);
 	}
-	while (c == '\n' || c == '\r' || c == ' ') {
-		rows->line += c == '\n';
-		c = getc_unlocked(rows->file);
-	}
+	while ((c = peek_byte(rows)) == '\n' || c == '\r' || c == ' ')
+		next_byte(rows);
 	rows->row_line = rows->line;
 	rows->begun = true;
 	rows->is_json = c == '{';
 	if (c == EOF)
 		return check_end(rows, error);
-	ungetc(c, rows->file);
 	return rows->is_json ? RH_OK : read_header(rows, error);
 }
 

@@ -10,7 +10,7 @@ import unittest
 ISSUE = os.environ.get("REHOST_ISSUE", "rehost-issue")
 SOURCE = pathlib.Path(os.environ.get("REHOST_SOURCE", pathlib.Path(__file__).parents[2]))
 
-DONE, USAGE, ENVIRONMENT, PARTIAL, _, DAMAGED = range(6)
+DONE, USAGE, ENVIRONMENT, PARTIAL, _, DAMAGED, _, CANCELED = range(8)
 THEN = "2026-01-01T00:00:00Z"
 THEN_SECONDS = 1767225600
 

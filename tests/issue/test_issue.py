@@ -4,12 +4,14 @@ import csv
 import io
 import json
 import os
+import signal
 import stat
 import subprocess
+import time
 import unittest
 
-from issuing import (DONE, ENVIRONMENT, ISSUE, PARTIAL, THEN, THEN_SECONDS, USAGE, Case, claims, decode, encode,
-                     header)
+from issuing import (CANCELED, DONE, ENVIRONMENT, ISSUE, PARTIAL, THEN, THEN_SECONDS, USAGE, Case, claims, decode,
+                     encode, header)
 
 UUID = r"^urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
 
@@ -213,7 +215,7 @@ class Rows(Case):
 
     def test_csv_line_ends(self):
         for text in ("id,key_id\r\na,1\r\nb,2\r\n", "id,key_id\na,1\nb,2", "\ufeffid,key_id\n\na,1\n\n\nb,2\n\n",
-                     '"id","key_id"\r\n"a","1"\r\n"b","2"'):
+                     '"id","key_id"\r\n"a","1"\r\n"b","2"', "id,key_id\r\na,1\r\nb,2\r"):
             found = self.issue("-", input=text).licences
             self.assertEqual([(claims(jws)["jti"], claims(jws)["key_id"]) for jws in found], [("a", "1"), ("b", "2")])
 
@@ -400,6 +402,52 @@ class Output(Case):
         (self.top / "ck").unlink()
         self.issue(*more, "-o", "lines", "-", input=rows + "{", status=PARTIAL)
         self.assertEqual(self.files(), ["keys.json", "one.jwe", "out"])
+
+    def test_stopped(self):
+        for signal_number in (signal.SIGINT, signal.SIGTERM):
+            (self.top / "out").mkdir(exist_ok=True)
+            for place in (["-o", "lines"], ["--to", "out"]):
+                process = subprocess.Popen([ISSUE, "issue", "--key", self.keys, *place, "-"], stdin=subprocess.PIPE,
+                                           stderr=subprocess.PIPE, cwd=self.top, text=True)
+                process.stdin.write("".join('{"key_id":"%d"}\n' % i for i in range(3000)))
+                process.stdin.flush()
+                self.wait_for(lambda: (self.top / "lines.part").exists() or os.listdir(self.top / "out"))
+                process.send_signal(signal_number)
+                self.assertEqual(process.wait(timeout=30), CANCELED)
+                process.stdin.close()
+                self.assertIn("stopped", process.stderr.read())
+                process.stderr.close()
+                self.assertEqual(self.files(), ["keys.json", "out"])
+                for name in os.listdir(self.top / "out"):
+                    self.assertTrue(name.endswith(".jws"), name)
+                    self.assertEqual((self.top / "out" / name).read_text()[-1], "\n")
+                    (self.top / "out" / name).unlink()
+
+    def wait_for(self, condition):
+        end = time.monotonic() + 30
+        while not condition():
+            self.assertLess(time.monotonic(), end)
+            time.sleep(0.01)
+
+    def test_killed(self):
+        (self.top / "out").mkdir()
+        process = subprocess.Popen([ISSUE, "issue", "--key", self.keys, "--to", "out", "--content-keys", "ck",
+                                    "--computer", self.computer("desk"), "--content-key", "random", "-"],
+                                   stdin=subprocess.PIPE, cwd=self.top, text=True)
+        process.stdin.write("".join('{"jti":"%d"}\n' % i for i in range(3000)))
+        process.stdin.flush()
+        self.wait_for(lambda: len(os.listdir(self.top / "out")) > 50)
+        process.kill()
+        process.wait()
+        process.stdin.close()
+        self.assertNotIn("ck", self.files())
+        # Whoever has a licence has its content key.
+        keys = {json.loads(line)["jti"] for line in (self.top / "ck.part").read_text().splitlines()}
+        for path in (self.top / "out").glob("*.jws"):
+            self.assertIn(claims(path.read_text())["jti"], keys)
+        run = self.issue("--content-keys", "ck", status=None)
+        self.assert_error(run, ENVIRONMENT, "ck.part", "File exists")
+        self.assertIn("ck.part", self.files())
 
     def test_json_summary(self):
         run = self.run_issue("--json", "issue", "--key", self.keys, "-o", "out", "--computer", self.computer("desk"),
