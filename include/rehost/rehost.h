@@ -82,7 +82,7 @@ typedef struct rh_count {
 typedef struct rh_license {
 	const char *id; /* unique in a store */
 	const char *key_id; /* lower-case GUID where it has 16 bytes */
-	const char *format; /* "wmdrm", "lcp", "opaque": see rh_format_name */
+	const char *format; /* "signed", "wmdrm", "lcp": see rh_format_name */
 	const char *issuer;
 	const char *title;
 	const char *service; /* its License Management Service, or "" */
@@ -124,7 +124,7 @@ enum rh_event_type {
 	RH_EVENT_DISCONNECTING = 3, /* credentials were accepted */
 	RH_EVENT_TOTALS = 4, /* totals are known; before the first licence */
 	RH_EVENT_PROGRESS = 5, /* at most 20 times a second */
-	RH_EVENT_RESTRICTED = 6, /* a licence that may not be backed up */
+	RH_EVENT_RESTRICTED = 6, /* a licence that was left out of a backup; the code says why */
 	RH_EVENT_LICENSE = 7, /* a licence that was not plainly copied */
 	RH_EVENT_RECOVERY_KEY = 8, /* a recovery key was made: show it to the owner */
 	RH_EVENT_NOTICE = 9 /* something the owner should know */
@@ -349,7 +349,8 @@ typedef struct rh_license_state {
 	int32_t category; /* enum rh_category */
 	uint32_t vague; /* enum rh_vague */
 	uint32_t count_count; /* of counts: 0 or 1 */
-	uint32_t date_count; /* of dates: 0 to 2, a beginning before an end */
+	uint32_t date_count; /* of dates: 0 to 2, a beginning before an end; before the first use
+				of a period only an end */
 	uint64_t counts[4]; /* what is left */
 	int64_t dates[4];
 	int64_t period; /* seconds from the first use; 0: none */
@@ -357,7 +358,8 @@ typedef struct rh_license_state {
 
 /*
  * What is left of ${action} for the content of ${key_id}: of the licence that would be
- * used next; RH_CATEGORY_NO_RIGHT if none allows it.  RH_OK in both cases.
+ * used next, or, if none allows it now, of one whose time has not begun;
+ * RH_CATEGORY_NO_RIGHT if there is neither.  RH_OK in all cases.
  */
 RH_API int rh_query_license_state(rh_store *store, const char *key_id, const char *action,
     rh_license_state *ret, rh_error *error);
@@ -381,7 +383,8 @@ RH_API int rh_license_use(
     rh_store *store, const char *license, const char *action, rh_use *ret, rh_error *error);
 
 /*
- * The content key of a licence that allows ${action} at this moment; nothing is spent.
+ * The content key of a licence that allows ${action} at this moment; nothing is spent, so get
+ * it before the use: after the last one it is denied.
  * ${license} as for rh_license_use, and the same failures; RH_E_NO_SECRET if it has none.  Give
  * it back with rh_free_secret_bytes.
  */
@@ -448,7 +451,8 @@ typedef int (*rh_pin_function)(void *context, const rh_pin *pin);
  * set says of itself in its member "issuer" or "service".  Keys that were pinned for
  * this name before are replaced (RH_S_UPDATED, or RH_S_ALREADY_HERE if they are the same).
  * ${function}, if not NULL, is called with what is pinned now.
- * RH_E_PIN_KEYS, RH_E_NETWORK, RH_E_OPEN, RH_E_READ, RH_E_STORE_...
+ * RH_E_PIN_KEYS, RH_E_NETWORK, RH_E_OPEN, RH_E_READ, RH_E_STORE_...; RH_E_ARGUMENT if there are
+ * more pins of the kind than 256, or than 128 KiB of them.
  */
 RH_API int rh_pin_add(rh_store *store, int kind, const char *source, const char *name,
     rh_pin_function function, void *context, rh_error *error);
@@ -526,7 +530,9 @@ RH_API int rh_restore(rh_store *store, const char *directory, const rh_open_opti
 /*
  * Checks the newest backup of ${directory}.  With a key (options, or those of
  * ${store}, which may be NULL): authenticates, parses and compares every licence
- * with the manifest.  Without one: the structure only, and ${summary->done} is 0.
+ * with the manifest, and each signature, as far as its issuer is trusted by ${store} or by a
+ * backup that is proven (RH_E_LICENSE_ISSUER if nothing else is wrong but that some
+ * are not).  Without one: the structure only, and ${summary->done} is 0.
  */
 RH_API int rh_verify(rh_store *store, const char *directory, const rh_open_options *options,
     const rh_listener *listener, rh_summary *summary, rh_error *error);
