@@ -39,7 +39,7 @@ static void say_summary(
 	char count[48], left_out[48], size[TEXT_SIZE], rest[96] = "";
 
 	if (summary->restricted > 0)
-		snprintf(rest, sizeof rest, "; %s may not leave this computer",
+		snprintf(rest, sizeof rest, "; %s left out",
 		    report_count(left_out, summary->restricted));
 	talk("backed up %s (%s) to %s%s", report_count(count, summary->done),
 	    text_bytes(size, report->progress.bytes_total), directory, rest);

@@ -58,7 +58,10 @@ static void describe_count(char *line, const rh_rights *rights, const rh_action 
 		return;
 	}
 	text_number(granted, action->granted);
-	if (!rights->here)
+	/* Its issuer is not trusted: what is left is not known. */
+	if (action->denied & RH_DENIED_NO_RIGHT)
+		snprintf(text, sizeof text, "%s times", granted);
+	else if (!rights->here)
 		snprintf(text, sizeof text,
 		    "%s times, but only on the computer that it was issued to", granted);
 	else if (action->remaining == 0)
@@ -85,7 +88,7 @@ static void describe_period(char *line, const rh_rights *rights, const rh_action
 }
 
 /* Why it is not possible now, if the line does not say so yet. */
-static const char *obstacle(const rh_rights *rights, const rh_action *action)
+static const char *obstacle(const rh_action *action)
 {
 	if (action->denied == 0)
 		return "";
@@ -99,7 +102,7 @@ static const char *obstacle(const rh_rights *rights, const rh_action *action)
 		return " (not without the root licence)";
 	if (action->denied & RH_DENIED_SPENT)
 		return "";
-	return rights->known ? " (not now)" : "";
+	return " (not while its issuer is not trusted here)";
 }
 
 static void print_actions(const rh_rights *rights)
@@ -121,7 +124,7 @@ static void print_actions(const rh_rights *rights)
 		append(line, ": ");
 		describe_count(line, rights, action);
 		describe_period(line, rights, action);
-		append(line, obstacle(rights, action));
+		append(line, obstacle(action));
 		print_field(i == 0 ? "For" : "", line);
 	}
 	if (rights->vague)

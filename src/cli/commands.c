@@ -129,8 +129,9 @@ static const struct option_row help_options[] = {
 const struct command commands[] = {
     {"add", "FILE...", 1, -1, ARGUMENT_FILE, "put licences into this computer's store",
 	"Adds licence files, every file under the directories named, and for '-' the "
-	"licences that standard input brings, one after another.  The format is "
-	"detected.  A licence that is in the store already is not added twice.",
+	"licences that standard input brings, one after another, as a file NAME.ndjson "
+	"does.  The format is detected.  A licence that is in the store already is not added "
+	"twice.",
 	add_options, COUNT(add_options), cmd_add},
     {"list", "", 0, 0, ARGUMENT_NONE, "list the licences in the store",
 	"On a terminal the columns fit its width; elsewhere every value is whole, "

@@ -65,6 +65,17 @@ static const char *license_title(const rh_license *license)
 	return license->title[0] != '\0' ? license->title : license->id;
 }
 
+/* What the owner can do at once, once; that he can ask the issuer goes unsaid. */
+static void say_next_step(struct report *report, const rh_event *event)
+{
+	if ((event->code != RH_E_SERVICE_KEYS && event->code != RH_E_LICENSE_ISSUER &&
+		event->code != RH_E_LICENSE_COMPUTER) ||
+	    event->code == report->hinted)
+		return;
+	report->hinted = event->code;
+	talk_hint("%s", event->next_step);
+}
+
 static void say_restricted(struct report *report, const rh_event *event)
 {
 	const rh_license *license = event->license;
@@ -75,12 +86,7 @@ static void say_restricted(struct report *report, const rh_event *event)
 	    license->key_id[0] == '\0' ? "" : " (key id ", license->key_id,
 	    license->key_id[0] == '\0' ? "" : ")", event->text[0] == '\0' ? "" : ": ",
 	    event->text);
-	/* What the owner can do at once; that to ask the issuer is always possible goes unsaid.
-	 */
-	if (event->code == RH_E_SERVICE_KEYS && !report->hinted) {
-		report->hinted = true;
-		talk_hint("%s", event->next_step);
-	}
+	say_next_step(report, event);
 }
 
 /* One line of a plan, which is data. */
@@ -164,6 +170,8 @@ static void say_license(struct report *report, const rh_event *event)
 	    failed && report->operation >= RH_OPERATION_VERIFY ? "damaged"
 							       : result_word(event->code),
 	    place);
+	if (failed)
+		say_next_step(report, event);
 }
 
 static void say(struct report *report, const rh_event *event)

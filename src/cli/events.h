@@ -18,7 +18,7 @@ struct report {
 	int operation; /* enum rh_operation */
 	bool verbose; /* every licence, not only the first ones */
 	bool key_made; /* RECOVERY_KEY came */
-	bool hinted; /* what can be done about managed licences was said */
+	int hinted; /* code about which was said last what can be done */
 	uint64_t hidden; /* licences not named, to keep it short */
 	uint64_t named;
 	uint64_t skipped; /* files that could not be read */

@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fts.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -18,7 +19,9 @@ struct input {
 	input_skipped skipped;
 	void *context;
 	FTS *tree; /* the directory being walked, or NULL */
-	struct stream *stream; /* standard input being read, or NULL */
+	struct stream *stream; /* licences one after another, or NULL */
+	int stream_file; /* what it reads, if that is to be closed; else -1 */
+	char *stream_name;
 	char *data; /* RH_LICENSE_MAX + 1 bytes */
 };
 
@@ -51,8 +54,20 @@ int input_new(char **paths, int count, const char *format, input_skipped skipped
 	input->format = format;
 	input->skipped = skipped;
 	input->context = context;
+	input->stream_file = -1;
 	*ret = input;
 	return RH_OK;
+}
+
+static void end_stream(struct input *input)
+{
+	stream_free(input->stream);
+	input->stream = NULL;
+	if (input->stream_file >= 0)
+		close(input->stream_file);
+	input->stream_file = -1;
+	free(input->stream_name);
+	input->stream_name = NULL;
 }
 
 void input_free(struct input *input)
@@ -61,7 +76,7 @@ void input_free(struct input *input)
 		return;
 	if (input->tree != NULL)
 		fts_close(input->tree);
-	stream_free(input->stream);
+	end_stream(input);
 	free(input->data);
 	free(input);
 }
@@ -95,7 +110,51 @@ static int read_file(struct input *input, const char *path, const char *name,
 	return RH_OK;
 }
 
-/* The next file of the tree: 1, or 0 at its end. */
+/* Whether a file of this name holds many licences, a line of JSON each. */
+static bool is_stream(const char *path)
+{
+	const char *suffix = strrchr(path, '.');
+
+	return suffix != NULL &&
+	       (strcmp(suffix, ".ndjson") == 0 || strcmp(suffix, ".jsonl") == 0);
+}
+
+static int start_stream(
+    struct input *input, const char *path, const char *name, rh_error *error)
+{
+	int code = RH_OK;
+
+	input->stream_name = strdup(name);
+	input->stream_file = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (input->stream_name == NULL)
+		code = error_memory(error);
+	else if (input->stream_file < 0)
+		code = error_errno(error, RH_E_OPEN, errno, "%s", name);
+	else
+		code =
+		    stream_new(input->stream_file, input->stream_name, &input->stream, error);
+	if (code != RH_OK)
+		end_stream(input);
+	return code;
+}
+
+/* 1 with a document, or 0 with a stream to go on with, or having said why there is neither. */
+static int start_file(
+    struct input *input, const char *path, const char *name, rh_document *document)
+{
+	rh_error error;
+
+	if (is_stream(name)) {
+		if (start_stream(input, path, name, &error) == RH_OK)
+			return 0;
+	} else if (read_file(input, path, name, document, &error) == RH_OK) {
+		return 1;
+	}
+	input->skipped(input->context, &error);
+	return 0;
+}
+
+/* The next file of the tree: 1, or 0 at its end, or where a stream goes on. */
 static int next_of_tree(struct input *input, rh_document *document)
 {
 	rh_error error;
@@ -114,10 +173,12 @@ static int next_of_tree(struct input *input, rh_document *document)
 			error_errno(&error, RH_E_OPEN, errno, "%s", entry->fts_path);
 			break;
 		case FTS_F:
-			if (read_file(input, entry->fts_accpath, entry->fts_path, document,
-				&error) == RH_OK)
+			if (start_file(input, entry->fts_accpath, entry->fts_path, document) ==
+			    1)
 				return 1;
-			break;
+			if (input->stream != NULL)
+				return 0;
+			continue;
 		case FTS_SL:
 		case FTS_SLNONE:
 		case FTS_DEFAULT:
@@ -152,10 +213,7 @@ static int start_path(struct input *input, char *path, rh_document *document, rh
 		error_errno(error, RH_E_OPEN, errno, "%s", path);
 		return -1;
 	}
-	if (read_file(input, path, path, document, error) == RH_OK)
-		return 1;
-	input->skipped(input->context, error);
-	return 0;
+	return start_file(input, path, path, document);
 }
 
 int input_next(void *context, rh_document *ret_document, rh_error *error)
@@ -167,16 +225,17 @@ int input_next(void *context, rh_document *ret_document, rh_error *error)
 	if (error == NULL)
 		error = &unused;
 	for (;;) {
-		if (input->tree != NULL && next_of_tree(input, ret_document))
-			return 1;
 		if (input->stream != NULL) {
 			result = stream_next(input->stream, ret_document, error);
 			ret_document->format = input->format;
 			if (result != 0)
 				return result;
-			stream_free(input->stream);
-			input->stream = NULL;
+			end_stream(input);
 		}
+		if (input->tree != NULL && next_of_tree(input, ret_document))
+			return 1;
+		if (input->stream != NULL || input->tree != NULL)
+			continue;
 		if (input->next == input->count)
 			return 0;
 		result = start_path(input, input->paths[input->next++], ret_document, error);

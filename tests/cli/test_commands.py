@@ -81,7 +81,7 @@ class Backup(Case):
         run = self.run_rehost("backup", self.stick, status=PARTIAL)
         self.assertIn("left out: Three (key id 00000000-0000-0000-0000-000000000000)", run.err)
         self.assertIn("backed up 2 licences", run.err)
-        self.assertIn("1 licence may not leave this computer", run.err)
+        self.assertIn("1 licence left out", run.err)
         self.assertEqual(run.out, "")
         self.run_rehost("remove", licence_id(3), status=DONE)
         self.assert_error(self.run_rehost("backup", self.stick), EXISTS, "hint: allow overwriting")

@@ -36,6 +36,17 @@ class Files(Case):
         self.assertIn("added 3 licences", run.err)
         self.assertEqual(self.ids(), [licence_id(1), licence_id(2), licence_id(3)])
 
+    def test_file_of_many(self):
+        """A line of JSON each, in a file of its own or in a directory; what follows it is added too."""
+        tree = self.top / "tree"
+        tree.mkdir()
+        (tree / "a.ndjson").write_text("".join(json.dumps({"body": xml(n)}) + "\n" for n in (1, 2)))
+        (tree / "b.xml").write_text(xml(3))
+        (self.top / "c.jsonl").write_text(json.dumps({"body": xml(4)}) + "\nno licence\n")
+        run = self.run_rehost("add", tree, "c.jsonl", status=PARTIAL)
+        self.assertEqual(self.ids(), [licence_id(n) for n in (1, 2, 3, 4)])
+        self.assertIn("c.jsonl:2", run.err)
+
     def test_twice_is_no_error(self):
         self.add(xml(1))
         run = self.add(xml(1))

@@ -88,23 +88,29 @@ class Trust(Case):
 
     # ---- licences ----
 
+    def refusal(self, text):
+        """The event of the one licence that is refused."""
+        run = self.run_rehost("add", "-", "--json", input=text, status=PARTIAL)
+        events = [line for line in run.lines if line["event"] == "license"]
+        self.assertEqual(len(events), 1, run.out)
+        return events[0]
+
     def test_refusals_say_why(self):
         song = self.licence("one", "--action", "play")
-        run = self.run_rehost("add", "-", "--json", input=song, status=PARTIAL)
-        self.assertEqual(run.lines[-2]["code"], "E_LICENSE_ISSUER")
-        self.assertIn("rehost issuer add", run.lines[-2]["next_step"])
+        self.assertIn("hint: if you trust", self.run_rehost("add", "-", input=song, status=PARTIAL).err)
+        event = self.refusal(song)
+        self.assertEqual(event["code"], "E_LICENSE_ISSUER")
+        self.assertIn("rehost issuer add", event["next_step"])
         self.run_rehost("issuer", "add", "public.jwks", status=DONE)
         self.run_rehost("add", "-", input=song, status=DONE)
         for text, code in ((self.licence("two", store="other"), "E_LICENSE_COMPUTER"),
-                           (self.licence("three", "--expires", "2020-01-01"), "E_LICENSE_EXPIRED"),
+                           (self.licence("three", "--issued", "2019-01-01", "--expires", "2020-01-01"), "E_LICENSE_EXPIRED"),
                            (self.licence("four", "--not-before", "2199-01-01"), "E_LICENSE_NOT_YET")):
-            run = self.run_rehost("add", "-", "--json", input=text, status=PARTIAL)
-            self.assertEqual(run.lines[-2]["code"], code)
+            self.assertEqual(self.refusal(text)["code"], code)
         body = json.loads(self.licence("five"))["body"]
         cut = len(body) - 20
         edited = body[:cut] + ("A" if body[cut] != "A" else "B") + body[cut + 1:]
-        run = self.run_rehost("add", "-", "--json", input=json.dumps({"body": edited}) + "\n", status=PARTIAL)
-        self.assertEqual(run.lines[-2]["code"], "E_LICENSE_SIGNATURE")
+        self.assertEqual(self.refusal(json.dumps({"body": edited}) + "\n")["code"], "E_LICENSE_SIGNATURE")
         self.assertEqual(len(self.run_rehost("list", "--json").lines), 1)
 
     def test_show_in_plain_words(self):
@@ -124,6 +130,12 @@ class Trust(Case):
         rights = self.run_rehost("show", "one", "--json", status=DONE).lines[0]["rights"]
         self.assertEqual([(a["action"], a["remaining"], a["allowed"]) for a in rights["actions"]],
                          [("play", None, True), ("print", 3, True)])
+
+    def test_show_without_trust(self):
+        self.run_rehost("issuer", "add", "public.jwks", status=DONE)
+        self.run_rehost("add", "-", input=self.licence("one", "--action", "play:count=3"), status=DONE)
+        self.run_rehost("issuer", "remove", ISSUER, status=DONE)
+        self.assertIn("play: 3 times (not while its issuer is not trusted here)", self.run_rehost("show", "one").out)
 
     def test_backup_and_restore(self):
         self.run_rehost("issuer", "add", "public.jwks", status=DONE)
