@@ -1,3 +1,4 @@
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -156,14 +157,26 @@ static void print_times(const rh_license *license)
 
 /* ---- Where it may go ---- */
 
-static void print_backup(const rh_license *license)
+static bool counts_stay(const rh_rights *rights)
+{
+	for (size_t i = 0; rights->computer[0] != '\0' && i < rights->action_count; i++)
+		if (rights->actions[i].granted != UINT64_MAX)
+			return true;
+	return false;
+}
+
+static void print_backup(const rh_license *license, const rh_rights *rights)
 {
 	char line[LINE_SIZE];
 
 	switch (license->license_class) {
 	case RH_CLASS_OWNED:
-		print_field(
-		    "Backup", "yes; with your recovery key it can be restored on any computer");
+		snprintf(line, sizeof line,
+		    "yes; with your recovery key it can be restored on any computer%s",
+		    counts_stay(rights)
+			? "; what is counted stays on the one that it was issued to"
+			: "");
+		print_field("Backup", line);
 		break;
 	case RH_CLASS_MANAGED:
 		snprintf(line, sizeof line,
@@ -270,7 +283,7 @@ static int show(void *context, const rh_license *license, const rh_rights *right
 	print_field("Issuer", license->issuer);
 	print_actions(rights);
 	print_times(license);
-	print_backup(license);
+	print_backup(license, rights);
 	print_computers(rights);
 	putchar('\n');
 	print_facts(license);

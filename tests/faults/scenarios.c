@@ -1,4 +1,3 @@
-#include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -14,7 +13,7 @@
 
 #include "rehost/rehost.h"
 
-#include "faults.h"
+#include "holds.h"
 
 /*
  * Six licences, the last of them of Readium LCP, and a restricted one.  In the pristine folder:
@@ -28,7 +27,6 @@
 #define BIT(number) (1u << (number))
 #define STORE_BEFORE (BIT(0) | BIT(1) | BIT(2) | BIT(3) | BIT(RESTRICTED))
 #define STICK_BEFORE 2
-#define PATH_SIZE 4200
 
 static char recovery[128];
 
@@ -89,16 +87,6 @@ static int next_document(void *context, rh_document *ret, rh_error *error)
 
 /* ---- Events ---- */
 
-static void count_event(struct outcome *outcome, bool end, int code)
-{
-	if (outcome->ends >= outcome->calls)
-		outcome->late++;
-	if (end) {
-		outcome->ends++;
-		outcome->end_code = code;
-	}
-}
-
 static int on_event(void *context, const rh_event *event)
 {
 	count_event(context, event->type == RH_EVENT_END, event->code);
@@ -106,11 +94,6 @@ static int on_event(void *context, const rh_event *event)
 }
 
 /* ---- What is where ---- */
-
-static void join(char path[PATH_SIZE], const char *place, const char *name)
-{
-	snprintf(path, PATH_SIZE, "%s/%s", place, name);
-}
 
 struct inventory {
 	char ids[LICENSES + 1][64];
@@ -178,51 +161,6 @@ static bool store_holds(const char *place, const char *name, unsigned before, un
 		return true;
 	snprintf(why, size, "%s holds %#x, neither %#x nor %#x", name, mask, before, after);
 	return false;
-}
-
-/* Whether the folder has a backup that opens; and, if the last run was unharmed, nothing else.
- */
-static bool stick_holds(const char *place, const char *name, uint64_t before, uint64_t after,
-    enum ending ending, char *why, size_t size)
-{
-	rh_open_options options = RH_OPEN_OPTIONS_INIT;
-	rh_summary summary = {0};
-	rh_error error = {0};
-	bool done = ending != FAILED;
-	char path[PATH_SIZE];
-	struct dirent *entry;
-	unsigned backups = 0, parts = 0;
-
-	join(path, place, name);
-	DIR *directory = opendir(path);
-	while (directory != NULL && (entry = readdir(directory)) != NULL) {
-		const char *dot = strrchr(entry->d_name, '.');
-		backups += strncmp(entry->d_name, "licenses-", 9) == 0 && dot != NULL &&
-			   strcmp(dot, ".age") == 0;
-		parts += dot != NULL && strcmp(dot, ".part") == 0;
-	}
-	if (directory != NULL)
-		closedir(directory);
-
-	options.recovery_key = recovery;
-	int code = rh_verify(NULL, path, &options, NULL, &summary, &error);
-	if (code == RH_E_BACKUP_MISSING && !done && before == 0 && backups == 0)
-		return true;
-	if (code != RH_OK) {
-		snprintf(why, size, "%s: %.300s", name, error.text);
-		return false;
-	}
-	if (summary.done != after && (done || summary.done != before)) {
-		snprintf(
-		    why, size, "%s: %u licences in the backup", name, (unsigned)summary.done);
-		return false;
-	}
-	if (ending == UNHARMED && (backups != 1 || parts != 0)) {
-		snprintf(
-		    why, size, "%s: %u backups and %u partial files", name, backups, parts);
-		return false;
-	}
-	return true;
 }
 
 /* ---- Adding ---- */
@@ -296,7 +234,7 @@ static void run_backup(const char *place, struct outcome *outcome)
 static bool holds_backup(const char *place, enum ending ending, char *why, size_t size)
 {
 	return store_holds(place, "store", STORE_BEFORE, STORE_BEFORE, ending, why, size) &&
-	       stick_holds(place, "stick", STICK_BEFORE, 4, ending, why, size);
+	       stick_holds(place, "stick", recovery, STICK_BEFORE, 4, ending, why, size);
 }
 
 static void run_first_backup(const char *place, struct outcome *outcome)
@@ -326,7 +264,7 @@ static bool holds_first_backup(const char *place, enum ending ending, char *why,
 	if (key.identity != NULL)
 		scenario_recovery_key(key.identity);
 	result = store_holds(place, "bare", BIT(0), BIT(0), ending, why, size) &&
-		 stick_holds(place, "empty", 0, 1, ending, why, size);
+		 stick_holds(place, "empty", recovery, 0, 1, ending, why, size);
 	scenario_recovery_key(given);
 	rh_recovery_free(&key);
 	return result;
@@ -355,7 +293,7 @@ static void run_restore(const char *place, struct outcome *outcome)
 static bool holds_restore(const char *place, enum ending ending, char *why, size_t size)
 {
 	return store_holds(place, "new", 0, BIT(0) | BIT(1), ending, why, size) &&
-	       stick_holds(place, "stick", STICK_BEFORE, STICK_BEFORE, ending, why, size);
+	       stick_holds(place, "stick", recovery, STICK_BEFORE, STICK_BEFORE, ending, why, size);
 }
 
 static void run_read(const char *place, struct outcome *outcome)
@@ -395,7 +333,7 @@ static void run_read(const char *place, struct outcome *outcome)
 static bool holds_read(const char *place, enum ending ending, char *why, size_t size)
 {
 	return store_holds(place, "store", STORE_BEFORE, STORE_BEFORE, ending, why, size) &&
-	       stick_holds(place, "stick", STICK_BEFORE, STICK_BEFORE, ending, why, size);
+	       stick_holds(place, "stick", recovery, STICK_BEFORE, STICK_BEFORE, ending, why, size);
 }
 
 /* ---- The SDK's object ---- */

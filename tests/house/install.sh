@@ -16,6 +16,11 @@ for header in "$source"/include/rehost/*.h; do
 done
 there bin/rehost
 there 'share/man/man1/rehost.1'
+there bin/rehost-issue
+there 'share/man/man1/rehost-issue.1'
+there share/bash-completion/completions/rehost-issue
+there share/zsh/site-functions/_rehost-issue
+there share/fish/vendor_completions.d/rehost-issue.fish
 there 'share/man/man3/*rehost.3*'
 there share/bash-completion/completions/rehost
 there share/zsh/site-functions/_rehost
