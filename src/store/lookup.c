@@ -66,9 +66,10 @@ static int tell_service(struct store *store, sqlite3_stmt *statement, on_census 
 
 	if (service == NULL)
 		return error_memory(error);
-	if (size >= sizeof group.service)
+	/* One with a NUL in it would be told a second time under the name of another. */
+	if (size >= sizeof group.service || strlen(service) != size)
 		return error_set(error, RH_E_STORE_DAMAGED,
-		    "a licence in %s was changed or damaged: its service is too long",
+		    "a licence in %s was changed or damaged: its service is no address",
 		    store->path);
 	memcpy(group.service, service, size);
 	code =

@@ -327,6 +327,15 @@ static void test_census(void **state)
 	assert_fails(store_census(f->store, NOW, note_group, &groups, &fixture_error),
 	    RH_E_STORE_DAMAGED);
 	fixture_close(f);
+	/* One that would be told twice: who makes room for each service would have too little.
+	 */
+	fixture_sql(f, "UPDATE licenses SET service = CAST(X'68747470733a2f2f6200' AS TEXT)"
+		       " WHERE id = 'b'");
+	fixture_open(f, 0);
+	groups.text[0] = '\0';
+	assert_fails(store_census(f->store, NOW, note_group, &groups, &fixture_error),
+	    RH_E_STORE_DAMAGED);
+	fixture_close(f);
 	fixture_sql(f, "DROP TABLE licenses");
 	fixture_open(f, 0);
 	assert_fails(store_census(f->store, NOW, note_group, &groups, &fixture_error),
