@@ -66,9 +66,12 @@ int settle_conflict(struct rh_store *store, struct store_sealer *sealer, struct 
 int settle_spent(
     struct rh_store *store, struct store_sealer *sealer, struct store_row *row, rh_error *error)
 {
+	char name[STORE_SPENT_SIZE];
 	struct license_state spent;
-	int code = store_spent(store->store, row->facts.id, true, &spent, error);
+	int code;
 
+	store_spent_name(name, &row->facts);
+	code = store_spent(store->store, name, true, &spent, error);
 	if (code == RH_OK)
 		code = spend(sealer, row, &spent, row->state_version + 1, error);
 	if (code == RH_OK)

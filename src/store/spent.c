@@ -1,8 +1,18 @@
+#include <stdio.h>
 #include <string.h>
 
 #include "store/internal.h"
 
-/* What removed licences had spent: sealed states by licence id. */
+/* What removed licences had spent: sealed states by the names of store_spent_name. */
+
+/* Neither an issuer's name nor an id holds a line feed. */
+void store_spent_name(char text[STORE_SPENT_SIZE], const struct license *facts)
+{
+	bool proves = license_format_signed(facts->format);
+
+	snprintf(text, STORE_SPENT_SIZE, "%s%s%s", proves ? facts->issuer : "",
+	    proves ? "\n" : "", facts->id);
+}
 
 static void associated_spent(struct associated *a, struct store *store, const char *id)
 {
@@ -134,9 +144,12 @@ static int read_spent(struct store *store, const char *id, struct license_state 
 	return code;
 }
 
-int spent_is_kept(struct store *store, const char *id, bool *ret, rh_error *error)
+int spent_is_kept(struct store *store, const struct license *facts, bool *ret, rh_error *error)
 {
-	return read_spent(store, id, NULL, ret, error);
+	char name[STORE_SPENT_SIZE];
+
+	store_spent_name(name, facts);
+	return read_spent(store, name, NULL, ret, error);
 }
 
 static int write_spent(
@@ -172,23 +185,25 @@ done:
 	return code;
 }
 
-int spent_keep(
-    struct store *store, const char *id, const struct license_state *state, rh_error *error)
+int spent_keep(struct store *store, const struct license *facts,
+    const struct license_state *state, rh_error *error)
 {
+	char name[STORE_SPENT_SIZE];
 	struct license_state kept;
 	bool there;
 	int code;
 
 	if (state->count_count == 0 && state->first_use == LICENSE_TIME_NONE)
 		return RH_OK;
-	code = read_spent(store, id, &kept, &there, error);
+	store_spent_name(name, facts);
+	code = read_spent(store, name, &kept, &there, error);
 	if (code != RH_OK)
 		return code;
 	if (!there)
 		kept = *state;
 	else if (!license_state_merge(&kept, state))
 		return RH_OK;
-	code = write_spent(store, id, &kept, error);
+	code = write_spent(store, name, &kept, error);
 	if (code == RH_OK) {
 		store->totals.spent += !there;
 		store->totals_changed = true;
@@ -217,8 +232,8 @@ static int remove_spent(struct store *store, const char *id, rh_error *error)
 	return code;
 }
 
-int store_spent(
-    struct store *store, const char *id, bool take, struct license_state *ret, rh_error *error)
+int store_spent(struct store *store, const char *name, bool take, struct license_state *ret,
+    rh_error *error)
 {
 	struct license_state state;
 	bool own, there;
@@ -228,9 +243,9 @@ int store_spent(
 	code = take ? write_enter(store, &own, error) : store_read_begin(store, error);
 	if (code != RH_OK)
 		return code;
-	code = read_spent(store, id, &state, &there, error);
+	code = read_spent(store, name, &state, &there, error);
 	if (code == RH_OK && there && take)
-		code = remove_spent(store, id, error);
+		code = remove_spent(store, name, error);
 	if (take)
 		code = write_leave(store, own, code, error);
 	else

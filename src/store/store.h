@@ -201,9 +201,16 @@ int store_replace(struct store *store, int64_t number, struct store_row *row, rh
  */
 int store_remove(struct store *store, const char *id, rh_error *error);
 
-/* What store_remove kept of ${id}; taken out with ${take}.  Empty if there is nothing. */
-int store_spent(
-    struct store *store, const char *id, bool take, struct license_state *ret, rh_error *error);
+/*
+ * Under what store_remove keeps it: the id; of a signed licence behind the issuer's name, so
+ * that nobody spends what another issuer's licence of the same id grants.
+ */
+#define STORE_SPENT_SIZE 512
+void store_spent_name(char text[STORE_SPENT_SIZE], const struct license *facts);
+
+/* What store_remove kept under ${name}; taken out with ${take}.  Empty if there is nothing. */
+int store_spent(struct store *store, const char *name, bool take, struct license_state *ret,
+    rh_error *error);
 
 /*
  * Gives the store a compression dictionary made of ${samples}, if it has none

@@ -294,7 +294,7 @@ static int insert(
 	store->totals_changed = true;
 	if (ret_here == NULL)
 		return RH_S_ADDED;
-	code = spent_is_kept(store, row->facts.id, &spent, error);
+	code = spent_is_kept(store, &row->facts, &spent, error);
 	if (code != RH_OK)
 		return code;
 	*ret_here = (struct store_here){.number = row->number,
@@ -386,7 +386,7 @@ static int keep_spent(struct store *store, struct store_row *row, rh_error *erro
 		error_clear(error);
 		return RH_OK;
 	}
-	return code == RH_OK ? spent_keep(store, row->facts.id, &state, error) : code;
+	return code == RH_OK ? spent_keep(store, &row->facts, &state, error) : code;
 }
 
 static int remove_row(struct store *store, const char *id, rh_error *error)
