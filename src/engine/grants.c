@@ -130,8 +130,10 @@ static void grant_alone(const struct asking *asking, const struct store_row *row
 	    .not_after = opened->facts.not_after,
 	    .vague = !opened->known || opened->rights.vague,
 	    .has_secret = row->has_secret,
+	    .proves = license_format_signed(opened->facts.format),
 	    .code = opened->code};
 	snprintf(ret->id, sizeof ret->id, "%s", row->facts.id);
+	snprintf(ret->issuer, sizeof ret->issuer, "%s", opened->facts.issuer);
 	snprintf(ret->root_key, sizeof ret->root_key, "%s", opened->rights.root);
 	if (opened->code == RH_OK)
 		ret->denied = license_denied(&holding, &asking->moment, asking->action);
@@ -181,6 +183,8 @@ static int compare(const void *a, const void *b)
 {
 	const struct grant *left = a, *right = b;
 
+	if (left->proves != right->proves)
+		return left->proves ? -1 : 1;
 	if (left->priority != right->priority)
 		return left->priority > right->priority ? -1 : 1;
 	return left->number < right->number ? -1 : left->number > right->number;
@@ -198,6 +202,13 @@ static int load_key(
 	return code;
 }
 
+/* Only an issuer's own licence is the root of a signed one: key ids are no secret. */
+static bool may_hang(const struct grant *leaf, const struct grant *root)
+{
+	return leaf->proves == root->proves &&
+	       (!leaf->proves || strcmp(leaf->issuer, root->issuer) == 0);
+}
+
 /* Adds to a chained licence what its root says; ${roots} are the licences of that key id. */
 static void hang(struct grant *leaf, const struct grants *roots)
 {
@@ -207,6 +218,8 @@ static void hang(struct grant *leaf, const struct grants *roots)
 	for (size_t i = 0; i < roots->count; i++) {
 		const struct grant *root = &roots->list[i];
 
+		if (!may_hang(leaf, root))
+			continue;
 		if (root->root_key[0] != '\0') {
 			chained = true;
 			continue;

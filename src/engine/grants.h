@@ -54,6 +54,8 @@ struct grant {
 	bool chained; /* LICENSE_DENIED_CHAIN, and the root would allow were it not chained */
 	bool vague;
 	bool has_secret;
+	bool proves; /* by a signature, who issued it */
+	char issuer[256];
 	char root_key[128]; /* key id of its root, or "" */
 	char root[256]; /* id of the root licence that allows it, or "" */
 	int code; /* RH_OK, or why the document is not believed */
@@ -61,7 +63,11 @@ struct grant {
 };
 
 struct grants {
-	struct grant *list; /* the one that is used first stands first */
+	/*
+	 * The one that is used first stands first: a licence that anybody can write never goes
+	 * before one that is signed, of which it would spare the counts.
+	 */
+	struct grant *list;
 	size_t count;
 	size_t capacity;
 };

@@ -588,7 +588,9 @@ static void rights_are_told(void **state)
 		       .title = "{\"en\":\"River songs\",\"de\":\"Flusslieder\"}",
 		       .root = ROOT,
 		       .priority = 3});
-	add(scene, (struct issue){.id = "root", .key_id = ROOT, .actions = "{\"play\":{}}"});
+	add(scene,
+	    (struct issue){
+		.id = "root", .issuer = OTHER, .key_id = ROOT, .actions = "{\"play\":{}}"});
 	assert_int_equal(use(scene, KEY, "play", NULL), RH_OK);
 	assert_int_equal(
 	    rh_license_rights(scene->store, "the", take_rights, &told, NULL), RH_OK);
