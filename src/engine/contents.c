@@ -30,7 +30,7 @@ static void item_free(void *context, void *pointer)
 		free(item->contents[i].why);
 	}
 	free(item->contents);
-	buffer_free(&item->frame);
+	buffer_free_secret(&item->frame);
 	frame_parser_free(item->parser);
 	store_sealer_free(item->sealer);
 	free(item);
@@ -75,6 +75,7 @@ static struct content *next_content(struct item *item)
 	content->code = RH_OK;
 	content->chosen = false;
 	content->unchecked = false;
+	content->computer[0] = '\0';
 	content->row.bytes = 0;
 	memset(&content->row.facts, 0, sizeof content->row.facts);
 	free(content->why);
@@ -112,24 +113,43 @@ static int take_record(void *context, const struct license *license,
 	char component[LICENSE_COMPONENT_SIZE];
 	int code = license_path_component(component, license->id, error);
 
-	(void)rights;
-	if (code == RH_OK && strcmp(component, content->component) == 0)
-		content->row.facts = *license;
-	return code;
+	if (code != RH_OK || strcmp(component, content->component) != 0)
+		return code;
+	content->row.facts = *license;
+	if (rights != NULL)
+		memcpy(content->computer, rights->computer, sizeof content->computer);
+	return RH_OK;
+}
+
+/* The document among the members, as it was read when it was added. */
+static struct license_document document_of(
+    const struct content *content, const struct frame_license *members)
+{
+	struct license_document document = {.data = members->document,
+	    .size = members->document_size,
+	    .name = members->component};
+
+	if (content->state.name[0] != '\0')
+		document.name = content->state.name;
+	if (content->state.format[0] != '\0')
+		document.format = content->state.format;
+	return document;
 }
 
 /*
  * The facts as the backup tells them; false if it does not.  A document that proves itself is
- * worth more than words that anybody may have put beside it.
+ * worth more than words that anybody may have put beside it, whatever they call it.
  */
 static bool believe_facts(struct content *content, const struct frame_license *members)
 {
 	struct license *facts = &content->row.facts;
+	struct license_document document = document_of(content, members);
 	char component[LICENSE_COMPONENT_SIZE];
 
 	if (members->facts_size > 0 &&
 	    license_facts_parse(facts, members->facts, members->facts_size) &&
-	    (members->proven || !license_format_signed(facts->format)) &&
+	    (members->proven || (!license_format_signed(facts->format) &&
+				    !license_document_signed(&document))) &&
 	    license_path_component(component, facts->id, NULL) == RH_OK &&
 	    strcmp(component, members->component) == 0)
 		return true;
@@ -162,16 +182,10 @@ static int compare_facts(
 static int read_document(const struct contents *run, struct content *content,
     const struct frame_license *members, rh_error *error)
 {
-	struct license_document document = {.data = members->document,
-	    .size = members->document_size,
-	    .name = members->component,
-	    .trust = run->belief->trusts ? &run->belief->trust.trust : NULL};
+	struct license_document document = document_of(content, members);
 	int code;
 
-	if (content->state.name[0] != '\0')
-		document.name = content->state.name;
-	if (content->state.format[0] != '\0')
-		document.format = content->state.format;
+	document.trust = run->belief->trusts ? &run->belief->trust.trust : NULL;
 	code = license_read(&document, take_record, content, error);
 	if (code == RH_OK && content->row.facts.id[0] == '\0')
 		return error_set(error, RH_E_LICENSE_DAMAGED,
@@ -179,6 +193,15 @@ static int read_document(const struct contents *run, struct content *content,
 	content->unchecked = code == RH_OK && document.trust == NULL &&
 			     license_format_signed(content->row.facts.format);
 	return code;
+}
+
+/* Whose counts they are the document says, unless the owner's computer does. */
+static void bind_counts(struct content *content, const struct frame_license *members)
+{
+	if (!members->proven && content->row.facts.count_count > 0 &&
+	    license_format_signed(content->row.facts.format))
+		memcpy(
+		    content->state.computer, content->computer, sizeof content->state.computer);
 }
 
 /* The secret must be as the class wants it: a managed one sealed, no other. */
@@ -207,6 +230,8 @@ static int read_facts(const struct contents *run, struct content *content,
 		return check_secret(content, members, error);
 	if (code == RH_OK)
 		code = read_document(run, content, members, error);
+	if (code == RH_OK)
+		bind_counts(content, members);
 	if (code == RH_OK && !run->believe)
 		code = compare_facts(content, members, error);
 	return code == RH_OK ? check_secret(content, members, error) : code;
@@ -390,13 +415,13 @@ int contents_learn(struct contents *run, rh_error *error)
 	if (code == RH_OK)
 		code = store_learn(run->seal_for, samples.documents, samples.count, error);
 	frame_parser_free(parser);
-	buffer_free(&samples.bytes);
+	buffer_free_secret(&samples.bytes);
 	return code;
 }
 
 void contents_free(struct contents *run)
 {
-	buffer_free(&run->first);
+	buffer_free_secret(&run->first);
 }
 
 int tally_content(void *context, struct content *content, rh_error *error)

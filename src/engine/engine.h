@@ -194,6 +194,7 @@ struct content {
 	struct store_row row; /* facts; also sealed, if there is a store to seal for */
 	struct license_state state;
 	char component[LICENSE_COMPONENT_SIZE];
+	char computer[JOSE_THUMBPRINT_SIZE]; /* that the document, if it was read, names */
 	int code; /* RH_OK, or why the licence cannot be used */
 	rh_error *why; /* NULL if code is RH_OK */
 	bool chosen; /* by the filter */

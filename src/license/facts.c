@@ -81,11 +81,8 @@ static bool next_field(const char **at, const char *end, struct field *field)
 
 static bool get_text(const struct field *field, char *text, size_t capacity)
 {
-	if (field->size >= capacity || !utf8_valid(field->text, field->size))
-		return false;
-	memcpy(text, field->text, field->size);
-	text[field->size] = '\0';
-	return true;
+	text[0] = '\0';
+	return field->size == 0 || reader_exact_text(text, capacity, field->text, field->size);
 }
 
 static bool get_time(const struct field *field, int64_t *ret)

@@ -39,6 +39,12 @@ bool license_format_signed(const char *name)
 	return strcmp(name, "signed") == 0;
 }
 
+bool license_document_signed(const struct license_document *document)
+{
+	return document->format != NULL ? license_format_signed(document->format)
+					: signed_reader.detect(document);
+}
+
 bool license_code(int code)
 {
 	return code >= RH_E_LICENSE_FORMAT && code <= RH_E_RIGHTS_UNKNOWN;

@@ -125,6 +125,8 @@ const char *license_format_name(const char *name);
 
 /* Whether licences of this format are signed, and so must be read with a trust. */
 bool license_format_signed(const char *name);
+/* Whether this document would be read as one of them. */
+bool license_document_signed(const struct license_document *document);
 
 /*
  * Finds the reader and reads.  Every failure names the document and the place

@@ -240,6 +240,67 @@ static void false_signature(void **state)
 	issue_keys_free(stranger);
 }
 
+/* The same, and beside it words that call it another kind of licence, which proves nothing. */
+static void false_kind(void **state)
+{
+	struct scene *scene = *state;
+	struct issue_keys *stranger = issue_keys_new("2026", "ES256");
+	rh_open_options options = with_recovery(scene);
+	char *document = stranger_license(stranger, SCENE_ISSUER), *line = NULL;
+	struct forgery forgery = {.document = document, .id = "gift"};
+	struct told told;
+	rh_listener listener = scene_listener(&told);
+	rh_store *new = kit_store(scene->kit.other, RH_STORE_CREATE);
+
+	scene_pin(scene, new, RH_PIN_ISSUER, scene->issuer, SCENE_ISSUER);
+	assert_true(
+	    asprintf(&line, "%d\tlcp\tgift\t\t\tAnother\t\t\t\t", LICENSE_READERS_VERSION) > 0);
+	forgery.facts = line;
+	forge(scene, &forgery);
+	assert_int_equal(rh_restore(new, scene->kit.media, &options, &listener, NULL, NULL),
+	    RH_E_NOT_ALL_STORED);
+	assert_int_equal(scene_told(&told, "")->code, RH_E_LICENSE_SIGNATURE);
+	assert_int_equal(kit_count(new, NULL), 0);
+	rh_store_close(new);
+	free(document);
+	free(line);
+	issue_keys_free(stranger);
+}
+
+/* Counts that stay with their computer, and a state that says they are another one's. */
+static void false_computer(void **state)
+{
+	struct scene *scene = *state;
+	rh_open_options options = with_recovery(scene);
+	rh_store *new = kit_store(scene->kit.other, RH_STORE_CREATE);
+	char *document = issue_license(scene->issuer, &(struct issue){.id = "gift",
+							  .issuer = SCENE_ISSUER,
+							  .computer = scene->computer,
+							  .actions = "{\"play\":{\"count\":3}}",
+							  .backup = 1});
+	char *thumbprint, *words = NULL;
+	struct forgery forgery = {.document = document, .id = "gift", .facts = ""};
+	struct told told;
+	rh_listener listener = scene_listener(&told);
+	const char *jwk;
+
+	scene_pin(scene, new, RH_PIN_ISSUER, scene->issuer, SCENE_ISSUER);
+	assert_int_equal(rh_store_computer_jwk(new, &jwk, NULL), RH_OK);
+	thumbprint = issue_thumbprint(jwk);
+	assert_true(
+	    asprintf(&words, "{\"counts\":{\"play\":3},\"computer\":\"%s\"}", thumbprint) > 0);
+	forgery.state = words;
+	forge(scene, &forgery);
+	assert_int_equal(
+	    rh_restore(new, scene->kit.media, &options, &listener, NULL, NULL), RH_OK);
+	assert_int_equal(scene_told(&told, "gift")->code, RH_S_COUNTS_STAY);
+	assert_int_equal(rh_license_use(new, "gift", "play", NULL, NULL), RH_E_RIGHT_SPENT);
+	rh_store_close(new);
+	free(document);
+	free(thumbprint);
+	free(words);
+}
+
 /* A licence of another kind with the id of a signed one, and nothing left in its state. */
 static void foreign_state(void **state)
 {
@@ -277,6 +338,8 @@ int main(void)
 	    WITH_SCENE(forged),
 	    WITH_SCENE(false_words),
 	    WITH_SCENE(false_signature),
+	    WITH_SCENE(false_kind),
+	    WITH_SCENE(false_computer),
 	    WITH_SCENE(foreign_state),
 	};
 

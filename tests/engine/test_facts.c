@@ -127,6 +127,12 @@ static void facts_travel(void **state)
 			     &kit, store, READERS "\twmdrm\tother\t\t\tAnother\t\t\t\t", title),
 	    RH_E_BACKUP_CORRUPT);
 	assert_string_equal(title, "Track 1");
+	/* Words that no licence has: they would speak to the terminal. */
+	assert_int_equal(
+	    restore_and_verify(&kit, store,
+		READERS "\twmdrm\t" ID "\t\tHarmonia\tAnother\x1b[2J\t\t\t\t", title),
+	    RH_OK);
+	assert_string_equal(title, "Track 1");
 	assert_int_equal(restore_and_verify(&kit, store, "", title), RH_OK);
 	assert_string_equal(title, "Track 1");
 	rh_store_close(store);
