@@ -16,6 +16,7 @@ static void read_header(const struct buffer *tar)
 {
 	struct backup_header header = {0};
 	char name[BACKUP_NAME_SIZE];
+	bool proven;
 	int code = backup_header_read(tar->data, tar->size, &header, NULL);
 
 	if (code != RH_OK && code != RH_E_BACKUP_CORRUPT && code != RH_E_BACKUP_NEWER)
@@ -33,7 +34,9 @@ static void read_header(const struct buffer *tar)
 	for (size_t i = 0; i < header.service_count; i++)
 		if (header.services[i].service[0] == '\0' || header.services[i].key[0] == '\0')
 			abort();
-	if (header.service_count > BACKUP_SERVICES_MAX || backup_header_proven(&header, key))
+	if (header.service_count > BACKUP_SERVICES_MAX)
+		abort();
+	if (backup_header_proven(&header, key, &proven, NULL) == RH_OK && proven)
 		abort();
 	backup_header_free(&header);
 }

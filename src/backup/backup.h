@@ -106,8 +106,9 @@ struct backup_header {
 /* Secret: 32 bytes from the secret half of a recovery key. */
 int backup_proof_key(
     const struct age_identity *recovery, uint8_t ret[KEY_SIZE], rh_error *error);
-/* Whether the header that was read carries the proof of this key. */
-bool backup_header_proven(const struct backup_header *header, const uint8_t key[KEY_SIZE]);
+/* ${*ret}: whether the header that was read carries the proof of this key. */
+int backup_header_proven(const struct backup_header *header, const uint8_t key[KEY_SIZE],
+    bool *ret, rh_error *error);
 
 void backup_header_free(struct backup_header *header);
 

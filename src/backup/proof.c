@@ -43,14 +43,16 @@ int proof_of_header(uint8_t ret[DIGEST_SIZE], const void *json, size_t size,
 	return code;
 }
 
-bool backup_header_proven(const struct backup_header *header, const uint8_t key[KEY_SIZE])
+int backup_header_proven(
+    const struct backup_header *header, const uint8_t key[KEY_SIZE], bool *ret, rh_error *error)
 {
 	uint8_t proof[DIGEST_SIZE];
+	int code =
+	    hmac_sha256(proof, key, KEY_SIZE, header->proven, sizeof header->proven, error);
 
-	return header->has_proof &&
-	       hmac_sha256(proof, key, KEY_SIZE, header->proven, sizeof header->proven, NULL) ==
-		   RH_OK &&
-	       bytes_equal(proof, header->proof, DIGEST_SIZE);
+	if (code == RH_OK)
+		*ret = header->has_proof && bytes_equal(proof, header->proof, DIGEST_SIZE);
+	return code;
 }
 
 /* ---- Frames ---- */

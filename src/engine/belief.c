@@ -2,13 +2,17 @@
 
 #include "engine/engine.h"
 
-static void try_key(
-    struct belief *belief, const struct backup_header *header, const uint8_t key[KEY_SIZE])
+static int try_key(struct belief *belief, const struct backup_header *header,
+    const uint8_t key[KEY_SIZE], rh_error *error)
 {
-	if (belief->proven || !backup_header_proven(header, key))
-		return;
-	belief->proven = true;
-	memcpy(belief->key, key, KEY_SIZE);
+	int code;
+
+	if (belief->proven)
+		return RH_OK;
+	code = backup_header_proven(header, key, &belief->proven, error);
+	if (code == RH_OK && belief->proven)
+		memcpy(belief->key, key, KEY_SIZE);
+	return code;
 }
 
 /* The keys that were given, or that the store has, of which one may be the recovery key. */
@@ -22,12 +26,12 @@ static int find_proof(const struct opening *opening, struct rh_store *store,
 	for (size_t i = 0; i < opening->keys.identity_count && code == RH_OK; i++) {
 		code = backup_proof_key(&opening->keys.identities[i], key, error);
 		if (code == RH_OK)
-			try_key(belief, header, key);
+			code = try_key(belief, header, key, error);
 	}
 	if (code == RH_OK && store != NULL)
 		code = recovery_proof(store, key, &known, error);
 	if (code == RH_OK && known)
-		try_key(belief, header, key);
+		code = try_key(belief, header, key, error);
 	bytes_wipe(key, sizeof key);
 	return code;
 }

@@ -41,6 +41,7 @@ static void vectors(void **state)
 	struct frame_prover prover = {0};
 	struct digest *digest = NULL;
 	uint8_t key[KEY_SIZE], expected[KEY_SIZE], proof[DIGEST_SIZE];
+	bool proven;
 
 	(void)state;
 	make_key(key);
@@ -49,9 +50,11 @@ static void vectors(void **state)
 
 	assert_true(text_unhex(header_hex, header.proof, DIGEST_SIZE));
 	expect_ok(proof_of_header(header.proven, "{}", 2, "{\"issuers\":[]}", 14, &error));
-	assert_true(backup_header_proven(&header, key));
+	expect_ok(backup_header_proven(&header, key, &proven, &error));
+	assert_true(proven);
 	expect_ok(proof_of_header(header.proven, "{}", 2, NULL, 0, &error));
-	assert_false(backup_header_proven(&header, key));
+	expect_ok(backup_header_proven(&header, key, &proven, &error));
+	assert_false(proven);
 
 	expect_ok(digest_new(&digest, &error));
 	frame_prover_set(&prover, key, "0123456789abcdef");
@@ -136,7 +139,7 @@ static bool read_proven(const struct buffer *tar, const uint8_t *key)
 	bool proven;
 
 	expect_ok(backup_header_read(tar->data, tar->size, &found, &error));
-	proven = backup_header_proven(&found, key);
+	expect_ok(backup_header_proven(&found, key, &proven, &error));
 	backup_header_free(&found);
 	return proven;
 }
