@@ -204,6 +204,22 @@ static void bind_counts(struct content *content, const struct frame_license *mem
 		    content->state.computer, content->computer, sizeof content->state.computer);
 }
 
+/*
+ * No computer writes a signed licence into a backup that denies it: somebody else did, to get
+ * it past the computer that it was issued to.
+ */
+static int check_right(
+    const struct content *content, const struct frame_license *members, rh_error *error)
+{
+	const struct license *facts = &content->row.facts;
+
+	if (!license_format_signed(facts->format) || license_class(facts) != LICENSE_RESTRICTED)
+		return RH_OK;
+	return error_set(error, RH_E_RESTRICTED,
+	    "the licence %s does not grant the right to back up, and is in one",
+	    members->component);
+}
+
 /* The secret must be as the class wants it: a managed one sealed, no other. */
 static int check_secret(
     const struct content *content, const struct frame_license *members, rh_error *error)
@@ -230,6 +246,8 @@ static int read_facts(const struct contents *run, struct content *content,
 		return check_secret(content, members, error);
 	if (code == RH_OK)
 		code = read_document(run, content, members, error);
+	if (code == RH_OK)
+		code = check_right(content, members, error);
 	if (code == RH_OK)
 		bind_counts(content, members);
 	if (code == RH_OK && !run->believe)

@@ -301,6 +301,30 @@ static void false_computer(void **state)
 	free(words);
 }
 
+/* A licence that may not be backed up, in a backup all the same. */
+static void restricted(void **state)
+{
+	struct scene *scene = *state;
+	rh_open_options options = with_recovery(scene);
+	rh_store *new = kit_store(scene->kit.other, RH_STORE_CREATE);
+	char *document = issue_license(scene->issuer,
+	    &(struct issue){.id = "gift", .issuer = SCENE_ISSUER, .actions = "{\"play\":{}}"});
+	struct forgery forgery = {.document = document, .id = "gift", .facts = ""};
+	struct told told;
+	rh_listener listener = scene_listener(&told);
+
+	scene_pin(scene, new, RH_PIN_ISSUER, scene->issuer, SCENE_ISSUER);
+	forge(scene, &forgery);
+	assert_int_equal(rh_restore(new, scene->kit.media, &options, &listener, NULL, NULL),
+	    RH_E_NOT_ALL_STORED);
+	assert_int_equal(scene_told(&told, "gift")->code, RH_E_RESTRICTED);
+	assert_int_equal(kit_count(new, NULL), 0);
+	assert_int_equal(
+	    rh_verify(new, scene->kit.media, &options, NULL, NULL, NULL), RH_E_BACKUP_CORRUPT);
+	rh_store_close(new);
+	free(document);
+}
+
 /* A licence of another kind with the id of a signed one, and nothing left in its state. */
 static void foreign_state(void **state)
 {
@@ -340,6 +364,7 @@ int main(void)
 	    WITH_SCENE(false_signature),
 	    WITH_SCENE(false_kind),
 	    WITH_SCENE(false_computer),
+	    WITH_SCENE(restricted),
 	    WITH_SCENE(foreign_state),
 	};
 
