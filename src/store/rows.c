@@ -106,7 +106,8 @@ void store_row_free(struct store_row *row)
 
 void store_content_free(struct store_content *content)
 {
-	buffer_free(&content->document);
+	/* Documents of some formats hold content keys in clear. */
+	buffer_free_secret(&content->document);
 	buffer_free_secret(&content->secret);
 }
 
@@ -145,7 +146,7 @@ void store_sealer_free(struct store_sealer *sealer)
 	sealer_free(sealer->rows);
 	ZSTD_freeCCtx(sealer->compress);
 	ZSTD_freeDCtx(sealer->decompress);
-	buffer_free(&sealer->scratch);
+	buffer_free_secret(&sealer->scratch);
 	free(sealer);
 }
 
