@@ -149,7 +149,7 @@ static int header_text(const struct signed_license *token, const json_t *header,
 static int check_header(struct signed_license *token, const json_t *header)
 {
 	static const char *const known[] = {NULL};
-	const char *type, *algorithm, *key_id;
+	const char *type = "", *algorithm = "", *key_id = "";
 	int code = header_text(token, header, "typ", &type);
 
 	if (code != RH_OK)
