@@ -69,17 +69,23 @@ int recovery_proof(
 	return code;
 }
 
+/* RH_S_ALREADY_HERE if another process was faster: its key may be on paper by now. */
 static int store_identity(
     struct rh_store *store, const struct age_identity *identity, rh_error *error)
 {
-	uint8_t proof[KEY_SIZE];
+	uint8_t proof[KEY_SIZE], other[KEY_SIZE];
+	bool there = false;
 	int code = backup_proof_key(identity, proof, error);
 
 	if (code == RH_OK)
 		code = store_begin(store->store, error);
 	if (code != RH_OK)
 		goto done;
-	code = store_value_set(store->store, VALUE_PROOF, proof, sizeof proof, error);
+	code = load_key(store->store, VALUE_RECIPIENT, other, &there, error);
+	if (code == RH_OK && there)
+		code = RH_S_ALREADY_HERE;
+	if (code == RH_OK)
+		code = store_value_set(store->store, VALUE_PROOF, proof, sizeof proof, error);
 	if (code == RH_OK)
 		code = store_value_set(
 		    store->store, VALUE_SECRET, identity->secret, AGE_KEY_SIZE, error);

@@ -102,6 +102,68 @@ static void threads(void **state)
 	kit_close(&kit);
 }
 
+/* ---- The recovery key ---- */
+
+struct maker {
+	const char *directory;
+	pthread_barrier_t *together;
+	int code;
+	char recipient[128];
+};
+
+static void *make(void *context)
+{
+	struct maker *maker = context;
+	rh_recovery_key key;
+	rh_store *store;
+
+	maker->code = rh_store_open(maker->directory, 0, &store, NULL);
+	pthread_barrier_wait(maker->together);
+	if (maker->code != RH_OK)
+		return NULL;
+	maker->code = rh_recovery_make(store, NULL);
+	if (rh_recovery_show(store, &key, NULL) == RH_OK) {
+		snprintf(maker->recipient, sizeof maker->recipient, "%s", key.recipient);
+		rh_recovery_free(&key);
+	}
+	rh_store_close(store);
+	return NULL;
+}
+
+/* Of several who make it at once one does, and what any of them is shown stays. */
+static void one_recovery_key(void **state)
+{
+	struct maker makers[SPENDERS];
+	pthread_t ids[SPENDERS];
+	pthread_barrier_t together;
+	char directory[128];
+	struct kit kit;
+
+	(void)state;
+	kit_open(&kit);
+	assert_int_equal(pthread_barrier_init(&together, NULL, SPENDERS), 0);
+	for (int round = 0; round < 20; round++) {
+		int made = 0;
+
+		snprintf(directory, sizeof directory, "%s/%d", kit.root, round);
+		rh_store_close(kit_store(directory, RH_STORE_CREATE));
+		for (int i = 0; i < SPENDERS; i++) {
+			makers[i] = (struct maker){directory, &together, 0, ""};
+			assert_int_equal(pthread_create(&ids[i], NULL, make, &makers[i]), 0);
+		}
+		for (int i = 0; i < SPENDERS; i++) {
+			assert_int_equal(pthread_join(ids[i], NULL), 0);
+			made += makers[i].code == RH_OK;
+			assert_true(
+			    makers[i].code == RH_OK || makers[i].code == RH_S_ALREADY_HERE);
+			assert_string_equal(makers[i].recipient, makers[0].recipient);
+		}
+		assert_int_equal(made, 1);
+	}
+	pthread_barrier_destroy(&together);
+	kit_close(&kit);
+}
+
 /* ---- Processes ---- */
 
 /* A child: one byte for each use that was reported to it; ends when nothing is left. */
@@ -196,6 +258,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(threads),
+	    cmocka_unit_test(one_recovery_key),
 	    cmocka_unit_test(killed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
