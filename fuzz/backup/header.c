@@ -24,8 +24,8 @@ static void read_header(const struct buffer *tar)
 	if (code != RH_OK)
 		return;
 	/* What comes out is fit to be a name, and to be read by people. */
-	if (header.format_version != BACKUP_FORMAT_VERSION || header.computer_key == NULL ||
-	    !generation_name(name, header.created, header.id) ||
+	if (header.format_version < 1 || header.format_version > BACKUP_FORMAT_VERSION ||
+	    header.computer_key == NULL || !generation_name(name, header.created, header.id) ||
 	    !generation_parse(name, NULL, NULL))
 		abort();
 	for (const char *p = header.generator; *p != '\0'; p++)

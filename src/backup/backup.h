@@ -9,7 +9,7 @@
  * knows the store or the licence formats.
  */
 
-#define BACKUP_FORMAT_VERSION 1
+#define BACKUP_FORMAT_VERSION 2 /* with managed secrets; 1 without */
 #define BACKUP_ID_SIZE 17 /* 16 hex digits and NUL */
 #define BACKUP_NAME_SIZE 64 /* of a generation's file */
 #define FRAME_TARGET (1u << 20) /* bytes of tar after which a frame ends */

@@ -68,7 +68,7 @@ static json_t *header_json(const struct backup_header *header, json_t *key)
 
 	time_format(created, header->created);
 	json = json_pack("{s:s, s:i, s:s, s:s, s:s, s:{s:s, s:o}, s:{s:I, s:I, s:I}, s:I}",
-	    "format", FORMAT_NAME, "version", BACKUP_FORMAT_VERSION, "id", header->id,
+	    "format", FORMAT_NAME, "version", header->format_version, "id", header->id,
 	    "created", created, "generator", header->generator, "computer", "id",
 	    header->computer_id, "key", key, "licenses", "owned", (json_int_t)header->owned,
 	    "managed", (json_int_t)header->managed, "restricted",

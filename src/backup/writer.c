@@ -205,7 +205,7 @@ static int write_header(struct backup_writer *writer, struct backup_header *head
 	struct buffer tar = {0}, frame = {0};
 	int code;
 
-	header->format_version = BACKUP_FORMAT_VERSION;
+	header->format_version = header->service_count > 0 ? BACKUP_FORMAT_VERSION : 1;
 	if (header->generator[0] == '\0')
 		snprintf(
 		    header->generator, sizeof header->generator, "rehost %s", REHOST_VERSION);

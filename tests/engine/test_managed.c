@@ -283,6 +283,8 @@ static void service_opens(void **state)
 		size_t size;
 		void *key;
 
+		/* Readers of version 1 would take its secrets for damage. */
+		assert_int_equal(header->format_version, 2);
 		assert_int_equal(header->service_count, SERVICES - 1);
 		opened.service = header->services[service].service;
 		/* With its own key and no other's. */
