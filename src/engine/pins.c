@@ -65,8 +65,9 @@ bool pin_name_valid(const struct pin_kind *kind, const char *name)
 
 	if (size == 0 || size > kind->name_max || !utf8_valid(name, size))
 		return false;
-	for (const char *p = name; *p != '\0'; p++)
-		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+	/* C0, DEL, and C1, which in UTF-8 is C2 80 to C2 9F. */
+	for (const unsigned char *p = (const unsigned char *)name; *p != '\0'; p++)
+		if (*p < 0x20 || *p == 0x7f || (*p == 0xc2 && p[1] < 0xa0))
 			return false;
 	return true;
 }

@@ -145,6 +145,7 @@ static void refusals(void **state)
 	refuse(f, RH_PIN_ISSUER, f->path, "a\nb", RH_E_PIN_KEYS, "plain text");
 	refuse(f, RH_PIN_ISSUER, f->path, "\x7f", RH_E_PIN_KEYS, "plain text");
 	refuse(f, RH_PIN_ISSUER, f->path, "\xc3(", RH_E_PIN_KEYS, "plain text");
+	refuse(f, RH_PIN_ISSUER, f->path, "a\xc2\x9bK", RH_E_PIN_KEYS, "plain text");
 	refuse(f, RH_PIN_ISSUER, f->path, long_name, RH_E_PIN_KEYS, "plain text");
 	refuse(f, RH_PIN_SERVICE, f->path, SERVICE, RH_E_PIN_KEYS, "encryption");
 	refuse(f, 2, f->path, ISSUER, RH_E_ARGUMENT, "neither");
