@@ -302,9 +302,10 @@ RH_API int rh_remove(rh_store *store, const char *id, rh_error *error);
  * A licence says what may be done with the content of its key id, how often, and
  * until when.  Several licences may stand for one key id: the one with the
  * highest priority that allows an action is used first, among equals the one that
- * was added first; signed licences go before all others.  A licence that hangs on a root
- * (chained) allows only what some licence of the root's key id allows too, for a signed
- * one a signed one of the same issuer; a root may not hang on another one.
+ * was added first; those with a content key go before all others, and signed ones before
+ * what anybody can write.  A licence that hangs on a root (chained) allows only what some
+ * licence of the root's key id allows too, for a signed one a signed one of the same
+ * issuer; a root may not hang on another one.
  * Signed licences are proven anew each time they are asked.  Names of actions
  * are compared without case.
  */

@@ -183,6 +183,8 @@ static int compare(const void *a, const void *b)
 {
 	const struct grant *left = a, *right = b;
 
+	if (left->has_secret != right->has_secret)
+		return left->has_secret ? -1 : 1;
 	if (left->proves != right->proves)
 		return left->proves ? -1 : 1;
 	if (left->priority != right->priority)

@@ -64,8 +64,9 @@ struct grant {
 
 struct grants {
 	/*
-	 * The one that is used first stands first: a licence that anybody can write never goes
-	 * before one that is signed, of which it would spare the counts.
+	 * The one that is used first stands first.  Whose content key is given away is also the
+	 * one that is spent; and a licence that anybody can write never goes before one that is
+	 * signed, of which it would spare the counts.
 	 */
 	struct grant *list;
 	size_t count;

@@ -147,6 +147,12 @@ static void spared(void **state)
 	issue.content_key_size = 5;
 	issue.priority = -1;
 	add_clearkey(both, KEY_BASE64);
+	assert_int_equal(add(both, true,
+			     (struct issue){.id = "a stranger's",
+				 .key_id = KEY,
+				 .actions = "{\"play\":{}}",
+				 .priority = 9}),
+	    RH_OK);
 	assert_int_equal(add(both, false, issue), RH_OK);
 	for (uint64_t left = 3; left > 0; left--) {
 		assert_int_equal(
