@@ -246,8 +246,7 @@ int totals_recount(struct store *store, rh_error *error);
 int spent_keep(struct store *store, const struct license *facts,
     const struct license_state *state, rh_error *error);
 /* While writing: whether anything is kept of the licence. */
-int spent_is_kept(
-    struct store *store, const struct license *facts, bool *ret, rh_error *error);
+int spent_is_kept(struct store *store, const struct license *facts, bool *ret, rh_error *error);
 /* Opens every kept state and counts them. */
 int spent_check(struct store *store, rh_error *error);
 
