@@ -15,6 +15,8 @@ struct outcome {
 	unsigned ends; /* END events */
 	unsigned late; /* events after END */
 	int end_code; /* of the last END */
+	unsigned leaks; /* events with a secret in them */
+	rh_error refused; /* the first licence that should not have been refused */
 };
 
 enum ending {
@@ -31,6 +33,8 @@ struct scenario {
 	void (*run)(const char *place, struct outcome *outcome);
 	/* Whether nothing is lost; says in ${why} what is missing. */
 	bool (*holds)(const char *place, enum ending ending, char *why, size_t size);
+	/* Of allocations every so manieth fails, and of the other calls each. */
+	unsigned stride;
 };
 
 /* Ends with a NULL name. */
@@ -39,5 +43,8 @@ extern const struct scenario scenarios[];
 /* Makes the folder that every run starts with, and tells the owner's recovery key. */
 bool scenario_prepare(const char *place, char *recovery_key, size_t size);
 void scenario_recovery_key(const char *recovery_key);
+
+/* From now on this is computer a or b. */
+void faults_be(char computer);
 
 #endif

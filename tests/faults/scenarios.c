@@ -293,7 +293,8 @@ static void run_restore(const char *place, struct outcome *outcome)
 static bool holds_restore(const char *place, enum ending ending, char *why, size_t size)
 {
 	return store_holds(place, "new", 0, BIT(0) | BIT(1), ending, why, size) &&
-	       stick_holds(place, "stick", recovery, STICK_BEFORE, STICK_BEFORE, ending, why, size);
+	       stick_holds(
+		   place, "stick", recovery, STICK_BEFORE, STICK_BEFORE, ending, why, size);
 }
 
 static void run_read(const char *place, struct outcome *outcome)
@@ -333,7 +334,8 @@ static void run_read(const char *place, struct outcome *outcome)
 static bool holds_read(const char *place, enum ending ending, char *why, size_t size)
 {
 	return store_holds(place, "store", STORE_BEFORE, STORE_BEFORE, ending, why, size) &&
-	       stick_holds(place, "stick", recovery, STICK_BEFORE, STICK_BEFORE, ending, why, size);
+	       stick_holds(
+		   place, "stick", recovery, STICK_BEFORE, STICK_BEFORE, ending, why, size);
 }
 
 /* ---- The SDK's object ---- */
@@ -459,14 +461,14 @@ static void run_object(const char *place, struct outcome *outcome)
 /* ---- The list ---- */
 
 const struct scenario scenarios[] = {
-    {"create", false, run_create, holds_create},
-    {"add", false, run_add, holds_add},
-    {"backup", false, run_backup, holds_backup},
-    {"first-backup", false, run_first_backup, holds_first_backup},
-    {"restore", false, run_restore, holds_restore},
-    {"read", false, run_read, holds_read},
-    {"object", true, run_object, holds_backup},
-    {NULL, false, NULL, NULL},
+    {"create", false, run_create, holds_create, 1},
+    {"add", false, run_add, holds_add, 1},
+    {"backup", false, run_backup, holds_backup, 1},
+    {"first-backup", false, run_first_backup, holds_first_backup, 1},
+    {"restore", false, run_restore, holds_restore, 1},
+    {"read", false, run_read, holds_read, 1},
+    {"object", true, run_object, holds_backup, 1},
+    {NULL, false, NULL, NULL, 0},
 };
 
 bool scenario_prepare(const char *place, char *recovery_key, size_t size)
