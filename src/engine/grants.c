@@ -13,6 +13,8 @@ int asking_begin(
 	int code;
 
 	*asking = (struct asking){.action = action};
+	/* Where it cannot be made now, the answer only takes longer. */
+	store_index(store->store, NULL);
 	code = store_read_begin(store->store, error);
 	if (code != RH_OK)
 		return code;

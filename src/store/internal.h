@@ -41,6 +41,7 @@ enum statement {
 	SQL_BY_KEY,
 	SQL_CENSUS_EXPIRED,
 	SQL_CENSUS_SERVICES,
+	SQL_KEY_INDEX_THERE,
 	SQL_KEY_INDEX_DROP,
 	SQL_KEY_INDEX_MAKE,
 	SQL_DICTIONARY_INSERT,
@@ -104,7 +105,7 @@ extern const char *const schema_steps[];
 extern const size_t schema_step_count;
 extern const int64_t schema_application_id;
 
-/* Of step 2, and once more where it is made after the rows: see write_index. */
+/* Of step 2, and once more where it is made after the rows: see store_index. */
 #define SCHEMA_KEY_INDEX                                                                       \
 	"CREATE INDEX licenses_by_key ON licenses (substr(key_id, -12)) WHERE key_id <> '';"
 
@@ -253,8 +254,8 @@ int spent_check(struct store *store, rh_error *error);
 /* ---- write.c ---- */
 
 /*
- * Makes the index on key ids, if the store was empty: sorted at the end it costs less than kept
- * up with every row.
+ * Makes the index on key ids, if this transaction dropped it because the store was empty:
+ * sorted after the rows it costs less than kept up with each.
  */
 int write_index(struct store *store, rh_error *error);
 

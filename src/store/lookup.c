@@ -4,6 +4,29 @@
 
 /* ---- By key id ---- */
 
+int store_index(struct store *store, rh_error *error)
+{
+	int64_t there;
+	int code;
+
+	if (store->read_only || store->writing || store->readers > 0)
+		return RH_OK;
+	code = statement_run(store, SQL_KEY_INDEX_THERE, &there, error);
+	if (code != RH_OK || there > 0)
+		return code;
+	code = store_begin(store, error);
+	/* Somebody may have been faster. */
+	if (code == RH_OK)
+		code = statement_run(store, SQL_KEY_INDEX_THERE, &there, error);
+	if (code == RH_OK && there == 0)
+		code = statement_run(store, SQL_KEY_INDEX_MAKE, NULL, error);
+	if (code == RH_OK)
+		code = store_commit(store, error);
+	if (code != RH_OK)
+		store_rollback(store);
+	return code;
+}
+
 int store_by_key(struct store *store, const char *key_id,
     int (*on_row)(void *context, const struct store_row *row, rh_error *error), void *context,
     rh_error *error)

@@ -57,6 +57,7 @@ static const char *const texts[SQL_COUNT] = {
 	"SELECT service, count(*), sum(bytes), sum(format = 'signed' AND not_after <= ?1),"
 	" sum(iif(format = 'signed' AND not_after <= ?1, bytes, 0)) FROM licenses"
 	" WHERE backup = 1 AND service <> '' AND service > '' GROUP BY service",
+    [SQL_KEY_INDEX_THERE] = "SELECT count(*) FROM sqlite_schema WHERE name = 'licenses_by_key'",
     [SQL_KEY_INDEX_DROP] = "DROP INDEX IF EXISTS licenses_by_key",
     [SQL_KEY_INDEX_MAKE] = SCHEMA_KEY_INDEX,
     [SQL_DICTIONARY_INSERT] = "INSERT INTO dictionaries (number, content) VALUES (?1, ?2)",

@@ -137,6 +137,13 @@ int store_get(struct store *store, const char *id, struct store_row *row, rh_err
 int store_find(struct store *store, const char *prefix, char *id, size_t size, rh_error *error);
 
 /*
+ * Makes the index on key ids if it is missing, which it is from the first row of a store until
+ * somebody asks; nothing within a transaction and on a handle that only reads.  Without it
+ * store_by_key reads every row.
+ */
+int store_index(struct store *store, rh_error *error);
+
+/*
  * Calls ${on_row} for every row with exactly this ${key_id}, whole and facts checked, in order
  * of adding, within one moment; none for "".  ${on_row} may not write; a code other than RH_OK
  * stops.

@@ -100,8 +100,6 @@ int store_commit(struct store *store, rh_error *error)
 	int code;
 
 	code = still_open(store, error);
-	if (code == RH_OK)
-		code = write_index(store, error);
 	if (code == RH_OK && store->totals_changed)
 		code = totals_save(store, error);
 	if (code == RH_OK)

@@ -184,7 +184,7 @@ static void prepare_removed(struct fixture *f)
 static void prepare_old(struct fixture *f)
 {
 	prepare_three(f);
-	fixture_sql(f, "DROP INDEX licenses_by_key; DROP INDEX licenses_census;"
+	fixture_sql(f, "DROP INDEX IF EXISTS licenses_by_key; DROP INDEX licenses_census;"
 		       "DROP TABLE spent; PRAGMA user_version = 1");
 }
 
@@ -249,6 +249,12 @@ static int count_group(void *context, const struct store_census *group, rh_error
 	return RH_OK;
 }
 
+static int run_index(struct store *store, struct store_sealer *sealer, rh_error *error)
+{
+	(void)sealer;
+	return store_index(store, error);
+}
+
 static int run_read(struct store *store, struct store_sealer *sealer, rh_error *error)
 {
 	struct license_state state;
@@ -271,6 +277,7 @@ static const struct work works[] = {
     {"fill", prepare_nothing, run_fill},
     {"migrate", prepare_old, NULL},
     {"read", prepare_removed, run_read},
+    {"index", prepare_removed, run_index},
 };
 
 /* Opens, works, closes. */
@@ -304,6 +311,7 @@ static int outcome(struct fixture *f)
 	assert_ok(store_totals(f->store, &totals, &fixture_error));
 	assert_ok(store_spent(f->store, sample_id(1), false, &state, &fixture_error));
 	assert_ok(store_by_key(f->store, "key-1", count_row, &rows, &fixture_error));
+	assert_ok(store_index(f->store, &fixture_error));
 	fixture_close(f);
 	assert_int_equal(
 	    fixture_sql_number(f, "SELECT count(*) FROM sqlite_schema WHERE name IN"
