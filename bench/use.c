@@ -25,7 +25,7 @@ static double seconds(void)
 	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-static void fail(const char *why)
+static _Noreturn void fail(const char *why)
 {
 	fprintf(stderr, "use: %s\n", why);
 	exit(1);

@@ -246,7 +246,8 @@ static int read_entry(
     struct run *run, struct batch *batch, struct entry *entry, rh_error *error)
 {
 	const uint8_t *bytes = batch->input->bytes.data; /* NULL if all are empty */
-	struct license_document document = {.data = bytes != NULL ? bytes + entry->offset : NULL,
+	struct license_document document = {
+	    .data = bytes != NULL ? bytes + entry->offset : NULL,
 	    .size = entry->size,
 	    .name = entry->name,
 	    .format = entry->format[0] != '\0' ? entry->format : NULL,

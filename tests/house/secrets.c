@@ -13,7 +13,7 @@
 
 #include "rehost/rehost.h"
 
-static void fail(const char *what, const char *why)
+static _Noreturn void fail(const char *what, const char *why)
 {
 	fprintf(stderr, "secrets: %s: %s\n", what, why);
 	exit(2);
