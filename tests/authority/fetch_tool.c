@@ -18,7 +18,8 @@ int main(int count, char **words)
 	printf("%s\n", rh_code_name(code));
 	if (code != RH_OK)
 		printf("%s\n", error.text);
-	fwrite(body.data, 1, body.size, stdout);
+	if (body.size > 0)
+		fwrite(body.data, 1, body.size, stdout);
 	buffer_free(&body);
 	return 0;
 }
