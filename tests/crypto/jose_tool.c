@@ -66,7 +66,8 @@ static int with_key(const char *command, const char *path, rh_error *error)
 		printf("%s\n", jose_key_thumbprint(key));
 	else if (code == RH_OK)
 		code = jose_open(key, input, input_size, &out, error);
-	fwrite(out.data, 1, out.size, stdout);
+	if (out.size > 0)
+		fwrite(out.data, 1, out.size, stdout);
 	buffer_free_secret(&out);
 	jose_key_free(key);
 	return code;
