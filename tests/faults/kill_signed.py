@@ -4,7 +4,7 @@
 After each kill the store passes its check, every use that was reported is spent and at most one more, each content
 key is the one that was issued, the old or the new backup is complete, and the next run succeeds.
 
-usage: kill_signed.py REHOST REHOST-ISSUE SPENDER [SEED]   kills that hit: $REHOST_KILLS / 8, by default 40
+usage: kill_signed.py REHOST REHOST-ISSUE SPENDER [SEED]   kills that hit: $REHOST_KILLS / 5, by default 64
 """
 import base64
 import json
@@ -214,7 +214,7 @@ class Signed(kill.Test):
 
 def main(program, issue, spender, seed=None):
     seed = int(seed) if seed is not None else random.SystemRandom().randrange(1 << 32)
-    kills = int(os.environ.get("REHOST_KILLS", "320")) // 8
+    kills = int(os.environ.get("REHOST_KILLS", "320")) // 5
     print("seed %d" % seed, flush=True)
     started = time.monotonic()
     folder = pathlib.Path(tempfile.mkdtemp(prefix="rehost-kill-signed-"))
