@@ -47,7 +47,7 @@ static bool same_error(const json_error_t *a, const json_error_t *b)
  */
 static bool has_memory(size_t size)
 {
-	void *room = malloc(64 * 1024 + 16 * size);
+	void *volatile room = malloc(64 * 1024 + 16 * size); /* or a compiler leaves it out */
 
 	free(room);
 	return room != NULL;
