@@ -10,59 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "failing.h"
 #include "sample.h"
-
-static long left = -1; /* allocations until the one that fails; below 0: none will */
-static bool refused; /* one did */
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *old, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-char *__wrap_strdup(const char *text);
-char *__wrap_strndup(const char *text, size_t size);
-
-static bool fails(void)
-{
-	if (left < 0 || left-- != 0)
-		return false;
-	refused = true;
-	return true;
-}
-
-void *__wrap_malloc(size_t size)
-{
-	return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-	return fails() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *old, size_t size)
-{
-	return fails() ? NULL : __real_realloc(old, size);
-}
-
-char *__wrap_strndup(const char *text, size_t size)
-{
-	size_t length = strnlen(text, size);
-	char *copy = __wrap_malloc(length + 1);
-
-	if (copy == NULL)
-		return NULL;
-	memcpy(copy, text, length);
-	copy[length] = '\0';
-	return copy;
-}
-
-char *__wrap_strdup(const char *text)
-{
-	return __wrap_strndup(text, strlen(text));
-}
 
 /* ---- What is done while memory runs out ---- */
 
@@ -103,7 +52,7 @@ static int act_write_header(rh_error *error)
 	if (code == RH_OK) {
 		/* jansson may lose text without a word; the writer of backups reads it again.
 		 */
-		left = -1;
+		failing_stop();
 		code = backup_header_read(tar.data, tar.size, &found, error);
 		if (code == RH_OK)
 			expect_proven(&found);
@@ -214,21 +163,20 @@ static void no_memory(void **state)
 	assert_int_equal(write_header(&header_tar, NULL), RH_OK);
 	assert_int_equal(build(&frame, NULL), RH_OK);
 	for (size_t i = 0; i < sizeof acts / sizeof *acts; i++) {
-		long n = 0;
+		size_t n = 0;
 
 		do {
 			rh_error error = {0};
 			int code;
 
-			refused = false;
-			left = n++;
+			failing_nth(++n);
 			code = acts[i](&error);
-			left = -1;
+			failing_stop();
 			assert_int_equal(error.code, code);
 			/* Without some jansson goes on. */
-			if (code != RH_OK && (code != RH_E_MEMORY || !refused))
-				fail_msg("act %zu, allocation %ld: %s", i, n, error.text);
-		} while (refused);
+			if (code != RH_OK && (code != RH_E_MEMORY || !failing_happened()))
+				fail_msg("act %zu, allocation %zu: %s", i, n, error.text);
+		} while (failing_happened());
 		assert_true(n > 2);
 	}
 	buffer_free(&header_tar);

@@ -2,9 +2,7 @@
  * Every allocation fails in turn, ours and those of libcrypto: each time the
  * answer is RH_E_MEMORY, and never that somebody's backup is damaged or his key wrong.
  */
-#include <errno.h>
 #include <setjmp.h>
-#include <stdbool.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -20,45 +18,7 @@
 #include "crypto/jose.h"
 #include "crypto/recovery_code.h"
 
-/* The linker sends our rooms' calls to the first three (--wrap). */
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *old, size_t size);
-
-static long allocations_left = -1; /* before one fails; less than 0: none fails */
-static bool fail_once;
-
-static bool must_fail(void)
-{
-	if (allocations_left < 0)
-		return false;
-	if (allocations_left > 0) {
-		allocations_left--;
-		return false;
-	}
-	if (fail_once)
-		allocations_left = -1;
-	errno = ENOMEM;
-	return true;
-}
-
-void *__wrap_malloc(size_t size)
-{
-	return must_fail() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-	return must_fail() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *old, size_t size)
-{
-	return must_fail() ? NULL : __real_realloc(old, size);
-}
+#include "failing.h"
 
 static void *crypto_malloc(size_t size, const char *file, int line)
 {
@@ -88,22 +48,24 @@ static void fail_each(int (*work)(rh_error *error))
 
 	assert_int_equal(work(&error), RH_OK);
 	for (int once = 0; once < 2; once++) {
-		for (long i = 0;; i++) {
-			bool reached;
+		for (size_t i = 1;; i++) {
 			int code;
 
-			fail_once = once;
-			allocations_left = i;
+			if (once)
+				failing_nth(i);
+			else
+				failing_from(i);
 			error = (rh_error){0};
 			code = work(&error);
-			reached = allocations_left == (once ? -1 : 0);
-			allocations_left = -1;
+			failing_stop();
 			/* Some of them libcrypto can do without. */
 			if (code != RH_OK)
 				assert_int_equal(code, RH_E_MEMORY);
 			assert_int_equal(error.code, code);
-			if (!reached)
+			if (!failing_happened()) {
+				assert_true(i > 1);
 				break;
+			}
 			assert_in_range(i, 0, 100000);
 		}
 		assert_int_equal(work(&error), RH_OK);
@@ -306,12 +268,11 @@ static int jose_seals(rh_error *error)
 
 	if (code == RH_OK) {
 		struct buffer out = {0};
-		long left = allocations_left;
 
-		allocations_left = -1;
+		failing_pause();
 		assert_int_equal(jose_open(jose, jwe, strlen(jwe), &out, NULL), RH_OK);
 		buffer_free_secret(&out);
-		allocations_left = left;
+		failing_resume();
 	} else {
 		assert_null(jwe);
 	}

@@ -5,7 +5,6 @@
  */
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -16,61 +15,10 @@
 #include <cmocka.h>
 #include <jansson.h>
 
+#include "failing.h"
 #include "scene.h"
 
 #define SERVICE "https://licences.example/lms"
-
-static atomic_long left = -1; /* allocations until the one that fails; below 0: none will */
-static atomic_bool refused;
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *old, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-char *__wrap_strdup(const char *text);
-char *__wrap_strndup(const char *text, size_t size);
-
-static bool fails(void)
-{
-	if (atomic_fetch_sub(&left, 1) != 0)
-		return false;
-	atomic_store(&refused, true);
-	return true;
-}
-
-void *__wrap_malloc(size_t size)
-{
-	return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-	return fails() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *old, size_t size)
-{
-	return fails() ? NULL : __real_realloc(old, size);
-}
-
-char *__wrap_strndup(const char *text, size_t size)
-{
-	size_t length = strnlen(text, size);
-	char *copy = __wrap_malloc(length + 1);
-
-	if (copy == NULL)
-		return NULL;
-	memcpy(copy, text, length);
-	copy[length] = '\0';
-	return copy;
-}
-
-char *__wrap_strdup(const char *text)
-{
-	return __wrap_strndup(text, strlen(text));
-}
 
 /* ---- Acts ---- */
 
@@ -132,24 +80,23 @@ static void check(struct scene *scene)
 
 static void play(struct scene *scene, int (*act)(struct scene *scene, rh_error *error))
 {
-	long n = 0;
+	size_t n = 0;
 
 	do {
 		rh_error error = {0};
 		int code;
 
-		atomic_store(&refused, false);
-		atomic_store(&left, n++);
+		failing_nth(++n);
 		code = act(scene, &error);
-		atomic_store(&left, -1);
+		failing_stop();
 		assert_int_equal(error.code, code);
-		if (code != RH_OK && (code != RH_E_MEMORY || !atomic_load(&refused)))
-			fail_msg("allocation %ld: %s", n, error.text);
+		if (code != RH_OK && (code != RH_E_MEMORY || !failing_happened()))
+			fail_msg("allocation %zu: %s", n, error.text);
 		if (code != RH_OK)
 			check(scene);
-		else if (atomic_load(&refused) && act == act_restore)
+		else if (failing_happened() && act == act_restore)
 			break; /* it did without; there is nothing more to restore */
-	} while (atomic_load(&refused));
+	} while (failing_happened());
 	assert_true(n > 20);
 }
 

@@ -4,7 +4,6 @@
  */
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -14,44 +13,8 @@
 #include <cmocka.h>
 #include <jansson.h>
 
+#include "failing.h"
 #include "pin_kit.h"
-
-static atomic_long left = -1; /* allocations until the one that fails; below 0: none will */
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *old, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-char *__wrap_strdup(const char *text);
-
-static bool fails(void)
-{
-	return atomic_fetch_sub(&left, 1) == 0;
-}
-
-void *__wrap_malloc(size_t size)
-{
-	return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-	return fails() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *old, size_t size)
-{
-	return fails() ? NULL : __real_realloc(old, size);
-}
-
-char *__wrap_strdup(const char *text)
-{
-	char *copy = __wrap_malloc(strlen(text) + 1);
-
-	return copy != NULL ? strcpy(copy, text) : NULL;
-}
 
 /* What is done while memory runs out, and what must hold after it failed. */
 struct scene {
@@ -65,20 +28,20 @@ struct scene {
 static void play(struct scene *scene)
 {
 	int code = RH_E_MEMORY;
-	long failed = 0;
+	size_t failed = 0;
 
-	for (long n = 0; code == RH_E_MEMORY; n++) {
+	for (size_t n = 1; code == RH_E_MEMORY; n++) {
 		rh_error error = {0};
 
-		atomic_store(&left, n);
+		failing_nth(n);
 		code = scene->act(scene, &error);
-		atomic_store(&left, -1);
+		failing_stop();
 		if (code == RH_E_MEMORY) {
 			failed++;
 			assert_int_equal(error.code, RH_E_MEMORY);
 			scene->check(scene);
 		} else if (code != scene->expected) {
-			fail_msg("allocation %ld: %s: %s", n, rh_code_name(code), error.text);
+			fail_msg("allocation %zu: %s: %s", n, rh_code_name(code), error.text);
 		}
 	}
 	assert_true(failed > 10);

@@ -8,42 +8,13 @@
 
 #include <cmocka.h>
 
+#include "failing.h"
 #include "issue.h"
 #include "kit.h"
 
 /* Every allocation of ours fails in turn: each is told, nothing is spent, nothing is left. */
 
 #define ISSUER "https://shop.example"
-
-static size_t allocations; /* since the last start */
-static size_t failing; /* the one that fails; 0: none */
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *old, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-
-static int fails(void)
-{
-	return ++allocations == failing;
-}
-
-void *__wrap_malloc(size_t size)
-{
-	return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-	return fails() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *old, size_t size)
-{
-	return fails() ? NULL : __real_realloc(old, size);
-}
 
 static uint64_t left_of(rh_store *store)
 {
@@ -159,18 +130,17 @@ static void every_allocation(void **state)
 		uint64_t left = left_of(store);
 		size_t count;
 
-		allocations = 0;
+		failing_nth(0);
 		assert_int_equal(functions[i](store, &error), RH_OK);
-		count = allocations;
+		count = failing_stop();
 		assert_true(count > 0);
 		left -= functions[i] == use;
 		for (size_t k = 1; k <= count; k++) {
 			int code;
 
-			allocations = 0;
-			failing = k;
+			failing_nth(k);
 			code = functions[i](store, &error);
-			failing = 0;
+			failing_stop();
 			if (code != RH_E_MEMORY || error.code != RH_E_MEMORY)
 				fail_msg("function %zu, allocation %zu of %zu: %s", i, k, count,
 				    rh_code_name(code));

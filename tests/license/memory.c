@@ -10,48 +10,10 @@
 #include <libxml/parser.h>
 #include <libxml/xmlmemory.h>
 
+#include "failing.h"
 #include "vectors.h"
 
-/*
- * Every allocation fails in turn: ours (the linker's --wrap), libxml2's and
- * jansson's (their own hooks).
- */
-static size_t allocations; /* since the last start */
-static size_t failing; /* the one that fails; 0: none */
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *old, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-
-static bool fails(void)
-{
-	return ++allocations == failing;
-}
-
-void *__wrap_malloc(size_t size)
-{
-	return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-	return fails() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *old, size_t size)
-{
-	return fails() ? NULL : __real_realloc(old, size);
-}
-
-static char *wrap_strdup(const char *text)
-{
-	char *copy = __wrap_malloc(strlen(text) + 1);
-
-	return copy != NULL ? strcpy(copy, text) : NULL;
-}
+/* Every allocation fails in turn: ours, libxml2's and jansson's. */
 
 static int collect(void *context, const struct license *license,
     const struct license_rights *rights, rh_error *error)
@@ -76,19 +38,17 @@ static void check_document(const char *text, int expected)
 	rh_error error;
 	size_t count;
 
-	failing = 0;
-	allocations = 0;
+	failing_nth(0);
 	assert_int_equal(read_one(text, &whole, &error), expected);
-	count = allocations;
+	count = failing_stop();
 	assert_true(count > 3);
 	for (size_t i = 1; i <= count; i++) {
 		int code;
 
 		memset(&license, 0, sizeof license);
-		allocations = 0;
-		failing = i;
+		failing_nth(i);
 		code = read_one(text, &license, &error);
-		failing = 0;
+		failing_stop();
 		if (code == RH_E_MEMORY)
 			continue;
 		/* A library may do without; what comes out is whole all the same. */
@@ -155,13 +115,13 @@ static void check_vector(const char *name, const struct license_trust *trust, in
 		    .trust = trust,
 		    .secret = &secret};
 		struct license license = {0};
+		size_t allocations;
 		rh_error error;
 		int code;
 
-		allocations = 0;
-		failing = i;
+		failing_nth(i);
 		code = license_read(&document, collect, &license, &error);
-		failing = 0;
+		allocations = failing_stop();
 		if (i == 0)
 			count = allocations;
 		if (code != RH_E_MEMORY || i == 0)
@@ -210,15 +170,15 @@ static void test_state(void **unused)
 
 	(void)unused;
 	for (size_t i = 0; i <= count; i++) {
+		size_t allocations;
 		int code;
 
 		memset(&buffer, 0, sizeof buffer);
-		allocations = 0;
-		failing = i;
+		failing_nth(i);
 		code = license_state_parse(&state, json, strlen(json), &error);
 		if (code == RH_OK)
 			code = license_state_format(&state, &buffer, &error);
-		failing = 0;
+		allocations = failing_stop();
 		if (i == 0)
 			count = allocations;
 		if (code == RH_OK) {
@@ -243,7 +203,7 @@ int main(void)
 	    cmocka_unit_test(test_state),
 	};
 
-	xmlMemSetup(free, __wrap_malloc, __wrap_realloc, wrap_strdup);
+	xmlMemSetup(free, __wrap_malloc, __wrap_realloc, __wrap_strdup);
 	json_set_alloc_funcs(__wrap_malloc, free);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

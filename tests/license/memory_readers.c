@@ -14,57 +14,24 @@
 #include "base/text.h"
 #include "license/license.h"
 
+#include "failing.h"
+
 /*
- * Every allocation fails in turn (the linker's --wrap, and the libraries' own hooks), and what
- * is given back to the heap is looked through for a key.
+ * Every allocation fails in turn, and what is given back to the heap (free() is wrapped here)
+ * is looked through for a key.
  */
-static size_t allocations; /* since the last start */
-static size_t failing; /* the one that fails; 0: none */
 static bool watching;
 
 static const char secret[] = "Q2xlYXJLZXktc2VjcmV0LTE2";
 
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *old, size_t size);
 void __real_free(void *old);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *old, size_t size);
 void __wrap_free(void *old);
-
-static bool fails(void)
-{
-	return ++allocations == failing;
-}
-
-void *__wrap_malloc(size_t size)
-{
-	return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-	return fails() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *old, size_t size)
-{
-	return fails() ? NULL : __real_realloc(old, size);
-}
 
 void __wrap_free(void *old)
 {
 	if (old != NULL && watching)
 		assert_null(memmem(old, malloc_usable_size(old), secret, strlen(secret)));
 	__real_free(old);
-}
-
-static char *wrap_strdup(const char *text)
-{
-	char *copy = __wrap_malloc(strlen(text) + 1);
-
-	return copy != NULL ? strcpy(copy, text) : NULL;
 }
 
 struct reading {
@@ -93,19 +60,18 @@ static void check(const void *data, size_t size, int expected)
 	size_t count;
 
 	memset(&whole, 0, sizeof whole);
-	failing = allocations = 0;
+	failing_nth(0);
 	watching = true;
 	assert_int_equal(license_read(&document, collect, &whole, &error), expected);
-	count = allocations;
+	count = failing_stop();
 	assert_true(count > 0 || expected != RH_OK);
 	for (size_t i = 1; i <= count; i++) {
 		int code;
 
 		memset(&reading, 0, sizeof reading);
-		allocations = 0;
-		failing = i;
+		failing_nth(i);
 		code = license_read(&document, collect, &reading, &error);
-		failing = 0;
+		failing_stop();
 		if (code == RH_E_MEMORY) {
 			assert_int_equal(reading.count, 0);
 			continue;
@@ -193,7 +159,7 @@ int main(void)
 	    cmocka_unit_test(test_clearkey),
 	};
 
-	xmlMemSetup(free, __wrap_malloc, __wrap_realloc, wrap_strdup);
+	xmlMemSetup(free, __wrap_malloc, __wrap_realloc, __wrap_strdup);
 	json_set_alloc_funcs(__wrap_malloc, __wrap_free);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
