@@ -144,3 +144,18 @@ void record_rights(char text[RECORD_TEXT_SIZE], const struct records *records, s
 	if (rights->vague)
 		strcpy(at, " vague");
 }
+
+size_t records_utf16(uint8_t *target, const char *text, bool little, bool mark)
+{
+	char16_t *units;
+	size_t length, size = 0;
+
+	assert_int_equal(utf16_from_utf8(text, &units, &length, NULL), RH_OK);
+	for (size_t i = 0; i < length + mark; i++) {
+		char16_t unit = mark ? (i == 0 ? 0xfeff : units[i - 1]) : units[i];
+		target[size++] = (uint8_t)(little ? unit : unit >> 8);
+		target[size++] = (uint8_t)(little ? unit >> 8 : unit);
+	}
+	free(units);
+	return size;
+}

@@ -33,4 +33,7 @@ void record_text(char text[RECORD_TEXT_SIZE], const struct license *license);
  */
 void record_rights(char text[RECORD_TEXT_SIZE], const struct records *records, size_t index);
 
+/* ${text} in UTF-16, with a byte order mark or without; returns the size in bytes. */
+size_t records_utf16(uint8_t *target, const char *text, bool little, bool mark);
+
 #endif
