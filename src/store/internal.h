@@ -216,6 +216,18 @@ void dictionary_free_all(struct store *store);
 
 /* ---- values.c ---- */
 
+/* What is sealed under a name in clear: its associated data, for SEALED_VALUE and SEALED_SPENT.
+ */
+void associated_named(
+    struct associated *a, enum sealed_kind kind, struct store *store, const char *name);
+
+/*
+ * Opens it: name and sealed bytes are columns 0 and 1 of the current row of ${statement}.
+ * ${what} begins the sentence of RH_E_STORE_DAMAGED.
+ */
+int named_open(struct store *store, enum sealed_kind kind, sqlite3_stmt *statement,
+    const char *what, struct buffer *ret, rh_error *error);
+
 /* Opens every value and counts them. */
 int values_check(struct store *store, rh_error *error);
 

@@ -14,43 +14,16 @@ void store_spent_name(char text[STORE_SPENT_SIZE], const struct license *facts)
 	    proves ? "\n" : "", facts->id);
 }
 
-static void associated_spent(struct associated *a, struct store *store, const char *id)
-{
-	associated_start(a, SEALED_SPENT, store->id);
-	associated_text(a, id);
-}
-
-static int damaged(struct store *store, rh_error *error)
-{
-	return error_set(error, RH_E_STORE_DAMAGED,
-	    "what a removed licence of %s had spent was changed or damaged", store->path);
-}
-
 /* Opens the state in the current row of ${statement}. */
 static int open_spent(
     struct store *store, sqlite3_stmt *statement, struct license_state *ret, rh_error *error)
 {
-	const char *id = (const char *)sqlite3_column_text(statement, 0);
-	const void *sealed = sqlite3_column_blob(statement, 1);
-	size_t size = (size_t)sqlite3_column_bytes(statement, 1);
 	struct buffer json = {0};
-	struct associated a;
-	int code;
+	int code = named_open(
+	    store, SEALED_SPENT, statement, "what a removed licence had spent", &json, error);
 
-	if (id == NULL)
-		return error_memory(error);
-	associated_spent(&a, store, id);
-	if (a.overflow || size < SEAL_OVERHEAD ||
-	    strlen(id) != (size_t)sqlite3_column_bytes(statement, 0))
-		return damaged(store, error);
-	code = buffer_reserve(&json, size, error);
 	if (code == RH_OK)
-		code =
-		    sealer_open(store->values, a.data, a.size, sealed, size, json.data, error);
-	if (code == RH_E_STORE_DAMAGED)
-		code = damaged(store, error);
-	if (code == RH_OK)
-		code = license_state_parse(ret, json.data, size - SEAL_OVERHEAD, error);
+		code = license_state_parse(ret, json.data, json.size, error);
 	buffer_free(&json);
 	return code;
 }
@@ -160,7 +133,7 @@ static int write_spent(
 	sqlite3_stmt *statement;
 	int code, result;
 
-	associated_spent(&a, store, id);
+	associated_named(&a, SEALED_SPENT, store, id);
 	code = license_state_format(state, &json, error);
 	if (code == RH_OK)
 		code = buffer_reserve(&sealed, json.size + SEAL_OVERHEAD, error);

@@ -2,15 +2,15 @@
 
 #include "store/internal.h"
 
-static void associated_value(struct associated *a, struct store *store, const char *name)
+void associated_named(
+    struct associated *a, enum sealed_kind kind, struct store *store, const char *name)
 {
-	associated_start(a, SEALED_VALUE, store->id);
+	associated_start(a, kind, store->id);
 	associated_text(a, name);
 }
 
-/* Opens the value in the current row of ${statement}. */
-static int open_value(
-    struct store *store, sqlite3_stmt *statement, struct buffer *ret, rh_error *error)
+int named_open(struct store *store, enum sealed_kind kind, sqlite3_stmt *statement,
+    const char *what, struct buffer *ret, rh_error *error)
 {
 	const char *name = (const char *)sqlite3_column_text(statement, 0);
 	const void *sealed = sqlite3_column_blob(statement, 1);
@@ -24,7 +24,7 @@ static int open_value(
 		return code;
 	if (name == NULL)
 		return error_memory(error);
-	associated_value(&a, store, name);
+	associated_named(&a, kind, store, name);
 	if (a.overflow || size < SEAL_OVERHEAD ||
 	    strlen(name) != (size_t)sqlite3_column_bytes(statement, 0))
 		code = RH_E_STORE_DAMAGED;
@@ -33,10 +33,16 @@ static int open_value(
 		    sealer_open(store->values, a.data, a.size, sealed, size, ret->data, error);
 	if (code == RH_E_STORE_DAMAGED)
 		return error_set(
-		    error, code, "a sealed value of %s was changed or damaged", store->path);
+		    error, code, "%s of %s was changed or damaged", what, store->path);
 	if (code == RH_OK)
 		ret->size = size - SEAL_OVERHEAD;
 	return code;
+}
+
+static int open_value(
+    struct store *store, sqlite3_stmt *statement, struct buffer *ret, rh_error *error)
+{
+	return named_open(store, SEALED_VALUE, statement, "a sealed value", ret, error);
 }
 
 int values_check(struct store *store, rh_error *error)
@@ -111,7 +117,7 @@ static int value_write(
 	sqlite3_stmt *statement;
 	int code, result;
 
-	associated_value(&a, store, name);
+	associated_named(&a, SEALED_VALUE, store, name);
 	if (a.overflow || size > LICENSE_MAX)
 		return error_set(error, RH_E_ARGUMENT, "a value is too large for the store");
 	code = buffer_reserve(&sealed, size + SEAL_OVERHEAD, error);
