@@ -105,6 +105,21 @@ enum rh_code {
 	RH_E_SERVICE_KEYS = 143, /* managed, and its service's public key is not here */
 	RH_E_SERVICE_UNAVAILABLE = 144, /* managed, and its service cannot be reached */
 
+	/* A License Management Service. */
+	RH_E_INDIVIDUALIZE = 150, /* this computer must be individualized first */
+	RH_E_INDIVIDUALIZE_FAILED = 151, /* the service gave it no certificate */
+	RH_E_LIMIT_REACHED = 152, /* the licence is on as many computers as it may be */
+	RH_E_SERVICE_REFUSED = 153, /* refused for another reason, which the text tells */
+	RH_E_SERVICE_REPLY = 154, /* an answer that cannot be used or is not the service's */
+	RH_E_SERVICE_CERTIFICATE = 155, /* TLS: it is not who it says it is */
+	RH_E_SERVICE_ROLLED_BACK = 156, /* its ledger was put back to an old copy */
+	RH_E_GRANT = 157, /* no grant, or one that does not prove itself */
+	RH_E_SERVICE_UNKNOWN = 158, /* nothing here names such a service */
+
+	/* Inside rehostd. */
+	RH_E_DATABASE = 170, /* the database does not answer, or fails */
+	RH_E_DATABASE_CONFLICT = 171, /* somebody else was first: do it again */
+
 	/* Results of one licence that are no failure. */
 	RH_S_ADDED = 200, /* new in the store */
 	RH_S_ALREADY_HERE = 201, /* the same licence is in the store */
@@ -112,7 +127,10 @@ enum rh_code {
 	RH_S_STATE_MERGED = 203, /* was here; the more spent state was taken over */
 	RH_S_OLDER = 204, /* was here in a later issue, which was kept */
 	RH_S_COUNTS_STAY =
-	    205 /* restored; its counts stay with the computer it was issued to */
+	    205, /* restored; its counts stay with the computer it was issued to */
+	RH_S_GRANTED = 206, /* managed: restored, and this computer was counted */
+	RH_S_FREE = 207, /* managed: this computer was counted before */
+	RH_S_COSTS = 208 /* plan: a restore would count this computer */
 };
 
 /*

@@ -114,7 +114,8 @@ enum rh_operation {
 	RH_OPERATION_VERIFY = 4,
 	RH_OPERATION_EXPORT = 5,
 	RH_OPERATION_CHECK = 6, /* of a store */
-	RH_OPERATION_INSPECT = 7
+	RH_OPERATION_INSPECT = 7,
+	RH_OPERATION_INDIVIDUALIZE = 8
 };
 
 enum rh_event_type {
@@ -127,8 +128,31 @@ enum rh_event_type {
 	RH_EVENT_RESTRICTED = 6, /* a licence that was left out of a backup; the code says why */
 	RH_EVENT_LICENSE = 7, /* a licence that was not plainly copied */
 	RH_EVENT_RECOVERY_KEY = 8, /* a recovery key was made: show it to the owner */
-	RH_EVENT_NOTICE = 9 /* something the owner should know */
+	RH_EVENT_NOTICE = 9, /* something the owner should know */
+	RH_EVENT_LIMIT = 10, /* the limit stopped a licence: ${text} is an address to open */
+	RH_EVENT_NEEDS_INDIVIDUALIZATION = 11, /* and was not allowed: ${text} is the privacy address */
+	RH_EVENT_INDIVIDUALIZE = 12 /* individualization goes on: ${individualize} */
 };
+
+/* How far an individualization is; WM_INDIVIDUALIZE_STATUS of the SDK. */
+enum rh_individualize_state { /* DRM_INDIVIDUALIZATION_STATUS */
+	RH_INDIVIDUALIZE_BEGIN = 0x01,
+	RH_INDIVIDUALIZE_SUCCEED = 0x02,
+	RH_INDIVIDUALIZE_FAIL = 0x04,
+	RH_INDIVIDUALIZE_CANCEL = 0x08,
+	RH_INDIVIDUALIZE_DOWNLOAD = 0x10,
+	RH_INDIVIDUALIZE_INSTALL = 0x20
+};
+typedef struct rh_individualize {
+	int32_t state; /* enum rh_individualize_state */
+	int32_t http; /* DRM_HTTP_STATUS: 0 not begun, 1 connecting, 2 requesting, 3 receiving, 4 done */
+	uint32_t requests; /* HTTP exchanges that are complete */
+	uint32_t reserved;
+	uint64_t bytes; /* read so far */
+	uint64_t bytes_total; /* 0: not known */
+	const char *service; /* its address */
+	const char *privacy; /* address of its privacy notice */
+} rh_individualize;
 
 /* Members of rh_event that an event type fills, as bits. */
 enum rh_event_field {
@@ -136,7 +160,8 @@ enum rh_event_field {
 	RH_FIELD_TOTALS = 2, /* licenses_total, bytes_total */
 	RH_FIELD_DONE = 4, /* licenses_done, bytes_done */
 	RH_FIELD_LICENSE = 8, /* license */
-	RH_FIELD_TEXT = 16 /* text */
+	RH_FIELD_TEXT = 16, /* text */
+	RH_FIELD_INDIVIDUALIZE = 32 /* individualize */
 };
 
 typedef struct rh_event {
@@ -152,6 +177,7 @@ typedef struct rh_event {
 	    *license; /* NULL unless RH_FIELD_LICENSE, or if nothing is known of it */
 	const char *text; /* what was wrong with what, or ""; never NULL */
 	const char *next_step; /* what the owner can do, or ""; never NULL */
+	const rh_individualize *individualize; /* NULL unless RH_FIELD_INDIVIDUALIZE */
 } rh_event;
 
 /* The event type's name as in JSON ("begin"), NULL past the last type. */
@@ -508,10 +534,11 @@ typedef struct rh_open_options {
 	const char *filter; /* as in rh_enumerate: which licences */
 	int plan; /* rh_restore: say what would happen, change nothing */
 	int individualize; /* rh_restore: the user agreed to individualize */
+	const char *service_url; /* rh_restore: ask this address in place of the licences' own */
 } rh_open_options;
 #define RH_OPEN_OPTIONS_INIT                                                                   \
 	{                                                                                      \
-		sizeof(rh_open_options), NULL, NULL, NULL, 0, 0                                \
+		sizeof(rh_open_options), NULL, NULL, NULL, 0, 0, NULL                          \
 	}
 
 /*
@@ -525,9 +552,105 @@ typedef struct rh_open_options {
  * RH_E_BACKUP_MISSING, RH_E_BACKUP_CORRUPT, RH_E_BACKUP_NEWER,
  * RH_E_SECRET_NEEDED, RH_E_SECRET_WRONG, RH_E_SECRET_TYPED,
  * RH_E_NOT_ALL_STORED, RH_E_STORE_..., RH_E_CANCELED.
+ * Managed licences that are not in the store are asked for at their service, in batches that
+ * are stored as they come; their results are RH_S_GRANTED, RH_S_FREE (in a plan also
+ * RH_S_COSTS), RH_E_LIMIT_REACHED with a LIMIT event, RH_E_SERVICE_..., RH_E_INDIVIDUALIZE.  At
+ * the end RH_E_LIMIT_REACHED if a limit stopped any, else RH_E_INDIVIDUALIZE if that is missing,
+ * else RH_E_NOT_ALL_STORED.
  */
 RH_API int rh_restore(rh_store *store, const char *directory, const rh_open_options *options,
     const rh_listener *listener, rh_summary *summary, rh_error *error);
+
+/* ---- This computer at License Management Services ---------------------- */
+
+/*
+ * A managed licence names a service by its address.  A computer has a key of its own for each,
+ * made when it is individualized there; its thumbprint is the computer's name at
+ * that service and nowhere else.
+ */
+typedef struct rh_service {
+	const char *address;
+	const char *computer; /* this computer's name there, or "" if it is not individualized */
+	const char *name; /* what the owner called it there, or "" */
+	const char *privacy; /* address of the privacy notice */
+	int64_t since; /* of the individualization */
+	int64_t head; /* number of the last entry of its ledger that was seen; 0: none */
+	uint64_t licenses; /* of this store that it manages */
+} rh_service;
+typedef int (*rh_service_function)(void *context, const rh_service *service);
+
+/* Every service that a licence of the store names, or this computer was individualized at. */
+RH_API int rh_service_list(
+    rh_store *store, rh_service_function function, void *context, rh_error *error);
+
+/*
+ * Makes this computer known to the service at ${address}: only call it if the user agreed,
+ * after seeing the privacy notice.  Its keys are fetched and pinned if they are not.  ${name} (NULL: none) is what
+ * the owner calls this computer.  INDIVIDUALIZE events.  RH_OK, RH_S_ALREADY_HERE;
+ * RH_E_INDIVIDUALIZE_FAILED, RH_E_SERVICE_..., RH_E_CANCELED.
+ */
+RH_API int rh_service_individualize(rh_store *store, const char *address, const char *name,
+    const rh_listener *listener, rh_error *error);
+
+/* A computer that a licence is on, as its service says. */
+typedef struct rh_holder {
+	const char *computer; /* its name there */
+	const char *name; /* what its owner called it, or "" */
+	int64_t since;
+	int64_t releasing; /* when it will be released; RH_TIME_NONE */
+	int32_t original; /* that the licence was issued to */
+	int32_t here; /* it is this one */
+} rh_holder;
+typedef struct rh_license_status {
+	int32_t code; /* RH_OK, or why the service tells nothing */
+	const char *text; /* of that, or "" */
+	uint32_t limit; /* computers that may hold it */
+	uint32_t free; /* slots left */
+	int64_t next; /* when one comes free; RH_TIME_NONE */
+	const rh_holder *holders;
+	size_t holder_count;
+} rh_license_status;
+typedef int (*rh_license_status_function)(
+    void *context, const rh_license *license, const rh_license_status *status);
+
+/*
+ * Asks the service for every licence of the store that it manages and ${filter} lets through
+ * (NULL: all).  RH_E_INDIVIDUALIZE, RH_E_SERVICE_..., RH_E_CANCELED.
+ */
+RH_API int rh_service_status(rh_store *store, const char *address, const char *filter,
+    rh_license_status_function function, void *context, const rh_listener *listener,
+    rh_error *error);
+
+/*
+ * Asks the service to release a lost computer of this owner: ${computer} is its name there, as
+ * rh_service_status tells it.  ${recovery_key} (identity or code) proves the
+ * owner; NULL: the one that the store keeps.  ${directory}, a backup of that computer,
+ * is needed if it never asked the service itself; else NULL.  ${cancel}: takes the request back.
+ * ${*ret_effective}: when its slots come free.
+ * RH_E_SECRET_NEEDED, RH_E_SECRET_TYPED, RH_E_INDIVIDUALIZE, RH_E_SERVICE_..., RH_E_CANCELED.
+ */
+RH_API int rh_service_release(rh_store *store, const char *address, const char *computer,
+    const char *recovery_key, const char *directory, int cancel, int64_t *ret_effective,
+    const rh_listener *listener, rh_error *error);
+
+/* A service's signed word that a licence is on this computer. */
+typedef struct rh_grant {
+	char service[512];
+	char computer[64]; /* this computer's name there */
+	uint32_t number; /* it is number k */
+	uint32_t limit; /* of n that may hold it */
+	int64_t since;
+} rh_grant;
+
+/*
+ * Checks the grant that is kept with the managed licence ${id}, without any network: that the
+ * service signed it with a key that is pinned here, for this licence and this computer.
+ * RH_E_GRANT, RH_E_LICENSE_UNKNOWN, RH_E_STORE_...
+ */
+RH_API int rh_license_verify_grant(
+    rh_store *store, const char *id, rh_grant *ret, rh_error *error);
+
+/* ---- Looking into a backup --------------------------------------------- */
 
 /*
  * Checks the newest backup of ${directory}.  With a key (options, or those of

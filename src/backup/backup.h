@@ -112,19 +112,6 @@ int backup_header_proven(const struct backup_header *header, const uint8_t key[K
 
 void backup_header_free(struct backup_header *header);
 
-/* ---- Managed secrets: managed.c ---- */
-
-/*
- * Seals a managed secret for the service: under a key derived (HKDF-SHA-256) from the backup's
- * ${batch_key} for that service and the licence's id.  Appends to ${ret}.
- */
-int backup_managed_seal(const uint8_t batch_key[KEY_SIZE], const char *service, const char *id,
-    const void *secret, size_t size, struct buffer *ret, rh_error *error);
-
-/* What the service does: RH_E_LICENSE_DAMAGED if it does not open. */
-int backup_managed_open(const uint8_t batch_key[KEY_SIZE], const char *service, const char *id,
-    const void *sealed, size_t size, struct buffer *ret, rh_error *error);
-
 /* ---- Frames: made and read on any thread ---- */
 
 struct frame_builder;
@@ -154,7 +141,7 @@ struct frame_license {
 	const void
 	    *facts; /* what the document says, one line of text; for the writer's own use */
 	size_t facts_size;
-	bool sealed; /* ${secret} is a managed one, sealed by backup_managed_seal */
+	bool sealed; /* ${secret} is a managed one, sealed by managed_seal */
 	bool proven; /* set by the parser: the frame carries the proof that was asked for */
 };
 

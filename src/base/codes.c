@@ -31,6 +31,10 @@
 #define NS_E_DRM_BACKUP_CORRUPT_ 0xc00d2743u
 #define NS_E_DRM_BACKUPRESTORE_BUSY_ 0xc00d2744u
 #define NS_E_DRM_LICENSE_UNUSABLE_ 0xc00d2748u
+#define NS_E_DRM_NEEDS_INDIVIDUALIZATION_ 0xc00d2728u
+#define NS_E_DRM_INDIVIDUALIZE_ERROR_ 0xc00d2736u
+#define NS_E_DRM_RESTORE_FRAUD_ 0xc00d2753u
+#define NS_E_DRM_STORE_NOTALLOWED_ 0xc00d27dcu
 #define NS_E_DRM_INVALID_PROPERTY_ 0xc00d2749u
 #define NS_E_DRM_SECURE_STORE_NOT_FOUND_ 0xc00d274au
 #define NS_E_DRM_ERROR_BAD_NET_RESP_ 0xc00d275eu
@@ -62,6 +66,7 @@ enum exit_status {
 	EXIT_NOT_ALL = 3,
 	EXIT_SECRET = 4,
 	EXIT_DAMAGED = 5,
+	EXIT_LIMIT = 6,
 	EXIT_CANCELED = 7,
 	EXIT_SERVICE = 8,
 	EXIT_OTHER_COMPUTER = 9,
@@ -244,6 +249,37 @@ static const struct code_row {
 	"the licence is managed by a service that cannot be reached",
 	"keep the backup, and restore again when the service can be reached"),
 
+    ROW(E_INDIVIDUALIZE, NS_E_DRM_NEEDS_INDIVIDUALIZATION_, EXIT_OTHER_COMPUTER,
+	"this computer is not known to the service that manages the licence",
+	"allow it to be made known there (--individualize, WM_RESTORE_INDIVIDUALIZE)"),
+    ROW(E_INDIVIDUALIZE_FAILED, NS_E_DRM_INDIVIDUALIZE_ERROR_, EXIT_SERVICE,
+	"the service did not make this computer known", "try again later, or ask the issuer"),
+    ROW(E_LIMIT_REACHED, NS_E_DRM_RESTORE_FRAUD_, EXIT_LIMIT,
+	"the licence is on as many computers as it may be",
+	"open the address that came with it; it tells when one comes free, and whom to ask"),
+    ROW(E_SERVICE_REFUSED, NS_E_DRM_STORE_NOTALLOWED_, EXIT_NOT_ALL,
+	"the service refused the licence", "see the reason, and ask the licence's issuer"),
+    ROW(E_SERVICE_REPLY, NS_E_DRM_ERROR_BAD_NET_RESP_, EXIT_SERVICE,
+	"the service answers in a way that cannot be used",
+	"try again later; what it counted is not counted again"),
+    ROW(E_SERVICE_CERTIFICATE, NS_E_DRM_RESTORE_SERVICE_UNAVAILABLE_, EXIT_SERVICE,
+	"the service does not prove who it is",
+	"check the clock and the network; do not go on through a network that you do not trust"),
+    ROW(E_SERVICE_ROLLED_BACK, NS_E_DRM_CHECKPOINT_MISMATCH_, EXIT_SERVICE,
+	"the service has lost what it knew before",
+	"tell whoever runs it; restore again when that is mended"),
+    ROW(E_GRANT, NS_E_DRM_SIGNATURE_FAILURE_, EXIT_DAMAGED,
+	"there is no valid grant of the licence for this computer",
+	"restore the licence again, or ask its issuer"),
+    ROW(E_SERVICE_UNKNOWN, NS_E_DRM_LICENSE_SERVER_INFO_MISSING_, EXIT_ENVIRONMENT,
+	"no such License Management Service is known here",
+	"see the licences' services with rehost list --json, or give the address"),
+
+    ROW(E_DATABASE, NS_E_DRM_RESTORE_SERVICE_UNAVAILABLE_, EXIT_ENVIRONMENT,
+	"the ledger's database fails", "check that it runs, and has room"),
+    ROW(E_DATABASE_CONFLICT, NS_E_DRM_BUSY_, EXIT_ENVIRONMENT,
+	"somebody else changes the ledger", "try again"),
+
     ROW(S_ADDED, S_OK_, EXIT_DONE, "added", ""),
     ROW(S_ALREADY_HERE, S_FALSE_, EXIT_DONE, "already here", ""),
     ROW(S_UPDATED, S_OK_, EXIT_DONE, "replaced by a later issue", ""),
@@ -253,6 +289,9 @@ static const struct code_row {
     ROW(S_COUNTS_STAY, S_OK_, EXIT_DONE,
 	"restored; its counts stay with the computer that it was issued to",
 	"ask the issuer for a licence for this computer if you need them"),
+    ROW(S_GRANTED, S_OK_, EXIT_DONE, "restored; this computer was counted", ""),
+    ROW(S_FREE, S_OK_, EXIT_DONE, "this computer is counted already", ""),
+    ROW(S_COSTS, S_OK_, EXIT_DONE, "a restore would count this computer", ""),
 #undef ROW
 };
 

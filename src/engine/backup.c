@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/pipeline.h"
+#include "crypto/managed.h"
 
 #include "engine/sorting.h"
 
@@ -136,7 +137,7 @@ static int put_secret(struct item *item, const struct store_row *row,
 		return RH_OK;
 	if (batch != NULL) {
 		buffer_clear(&item->sealed);
-		code = backup_managed_seal(batch->key, batch->service, row->facts.id,
+		code = managed_seal(batch->key, batch->service, row->facts.id,
 		    secret->data, secret->size, &item->sealed, error);
 		secret = &item->sealed;
 	}

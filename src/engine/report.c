@@ -37,6 +37,15 @@ static const struct {
     [RH_EVENT_RECOVERY_KEY] = {"recovery-key", -1, 0,
 	"Backup: the owner's recovery key was made; show it to the owner."},
     [RH_EVENT_NOTICE] = {"notice", -1, RH_FIELD_TEXT, "Something that the owner should know."},
+    [RH_EVENT_LIMIT] = {"limit", 30, RH_FIELD_CODE | RH_FIELD_LICENSE | RH_FIELD_TEXT,
+	"Restore: the licence is on as many computers as it may be; the text is an address to "
+	"open for the user."},
+    [RH_EVENT_NEEDS_INDIVIDUALIZATION] = {"needs-individualization", 25,
+	RH_FIELD_CODE | RH_FIELD_TEXT,
+	"Restore: a service would have to be told of this computer, which was not allowed; the "
+	"text is the address of its privacy notice."},
+    [RH_EVENT_INDIVIDUALIZE] = {"individualize", 24, RH_FIELD_INDIVIDUALIZE,
+	"This computer is being made known to a service."},
 };
 #define EVENT_COUNT ((int)(sizeof events / sizeof *events))
 
@@ -49,6 +58,7 @@ static const char *const operations[] = {
     [RH_OPERATION_EXPORT] = "export",
     [RH_OPERATION_CHECK] = "check",
     [RH_OPERATION_INSPECT] = "inspect",
+    [RH_OPERATION_INDIVIDUALIZE] = "individualize",
 };
 
 const char *rh_event_name(int type)

@@ -226,6 +226,35 @@ int store_spent(struct store *store, const char *name, bool take, struct license
 int store_learn(
     struct store *store, const struct license_document *samples, size_t count, rh_error *error);
 
+/* ---- Grants of License Management Services ---- */
+
+/*
+ * A service signs one root over the grants of a reply (src/authority/PROTOCOL.md, "Signed
+ * statements"); the store keeps it with the hashes of all leaves once, and with each licence
+ * its place among them.  They prove themselves, and are not sealed.
+ */
+struct store_grant {
+	char service[512];
+	char computer[JOSE_THUMBPRINT_SIZE]; /* that it was given to */
+	uint32_t number; /* k */
+	uint32_t limit; /* n */
+	int64_t since;
+	size_t position; /* of the leaf */
+	char *root; /* rehost-grants+jwt; free() */
+	uint8_t (*leaves)[DIGEST_SIZE]; /* free() */
+	size_t leaf_count;
+};
+void store_grant_free(struct store_grant *grant);
+/* Keeps what is common to the grants of a reply; within a write transaction. */
+int store_grants_add(
+    struct store *store, const struct store_grant *common, int64_t *ret_batch, rh_error *error);
+/* Gives the licence of row ${number} its grant in place of an earlier one. */
+int store_grant_put(struct store *store, int64_t number, int64_t batch,
+    const struct store_grant *grant, rh_error *error);
+/* RH_E_LICENSE_UNKNOWN; RH_E_GRANT if the licence has none. */
+int store_grant_get(
+    struct store *store, const char *id, struct store_grant *ret, rh_error *error);
+
 /* ---- Secrets of the store itself: sealed values by name ---- */
 
 /* ${ret} gets the value; empty if there is none.  Names: see SCHEMA.md. */

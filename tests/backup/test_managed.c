@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "crypto/managed.h"
 #include "sample.h"
 
 /* Managed secrets: sealed for the service, alone and in frames. */
@@ -32,7 +33,7 @@ static void vector(void **state)
 	make_key(key);
 	assert_true(text_unhex(hex, sealed, sizeof sealed));
 	expect_ok(
-	    backup_managed_open(key, SERVICE, ID, sealed, sizeof sealed, &secret, &error));
+	    managed_open(key, SERVICE, ID, sealed, sizeof sealed, &secret, &error));
 	assert_int_equal(secret.size, 16);
 	assert_memory_equal(secret.data, "a content key of", 16);
 	buffer_free_secret(&secret);
@@ -53,23 +54,23 @@ static void round_trip(void **state)
 		buffer_clear(&secret);
 		expect_ok(buffer_append(&sealed, "before", 6, &error));
 		expect_ok(buffer_append(&secret, "here", 4, &error));
-		expect_ok(backup_managed_seal(
+		expect_ok(managed_seal(
 		    key, SERVICE, ID, long_secret, sizes[i], &sealed, &error));
 		assert_int_equal(sealed.size, 6 + sizes[i] + SEAL_OVERHEAD);
 		assert_memory_equal(sealed.data, "before", 6);
 		assert_null(memmem(sealed.data, sealed.size, "sssssss", 7));
-		expect_ok(backup_managed_open(
+		expect_ok(managed_open(
 		    key, SERVICE, ID, sealed.data + 6, sealed.size - 6, &secret, &error));
 		assert_int_equal(secret.size, 4 + sizes[i]);
 		assert_memory_equal(secret.data + 4, long_secret, sizes[i]);
 	}
-	expect_code(backup_managed_seal(key, SERVICE, ID, long_secret,
+	expect_code(managed_seal(key, SERVICE, ID, long_secret,
 			FRAME_PART_MAX - SEAL_OVERHEAD + 1, &sealed, &error),
 	    RH_E_LICENSE_TOO_BIG);
 	/* Never twice the same. */
 	buffer_clear(&sealed);
-	expect_ok(backup_managed_seal(key, SERVICE, ID, "secret", 6, &sealed, &error));
-	expect_ok(backup_managed_seal(key, SERVICE, ID, "secret", 6, &again, &error));
+	expect_ok(managed_seal(key, SERVICE, ID, "secret", 6, &sealed, &error));
+	expect_ok(managed_seal(key, SERVICE, ID, "secret", 6, &again, &error));
 	assert_memory_not_equal(sealed.data, again.data, sealed.size);
 	buffer_free(&sealed);
 	buffer_free(&again);
@@ -88,24 +89,24 @@ static void bound(void **state)
 
 	(void)state;
 	make_key(key);
-	expect_ok(backup_managed_seal(key, SERVICE, ID, "secret", 6, &sealed, &error));
+	expect_ok(managed_seal(key, SERVICE, ID, "secret", 6, &sealed, &error));
 	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-		expect_code(backup_managed_open(key, others[i].service, others[i].id,
+		expect_code(managed_open(key, others[i].service, others[i].id,
 				sealed.data, sealed.size, &secret, &error),
 		    RH_E_LICENSE_DAMAGED);
 	for (size_t i = 0; i < sealed.size; i++) {
 		sealed.data[i] ^= 1;
-		expect_code(backup_managed_open(
+		expect_code(managed_open(
 				key, SERVICE, ID, sealed.data, sealed.size, &secret, &error),
 		    RH_E_LICENSE_DAMAGED);
 		sealed.data[i] ^= 1;
 		expect_code(
-		    backup_managed_open(key, SERVICE, ID, sealed.data, i, &secret, &error),
+		    managed_open(key, SERVICE, ID, sealed.data, i, &secret, &error),
 		    RH_E_LICENSE_DAMAGED);
 	}
 	key[31] ^= 1;
 	expect_code(
-	    backup_managed_open(key, SERVICE, ID, sealed.data, sealed.size, &secret, &error),
+	    managed_open(key, SERVICE, ID, sealed.data, sealed.size, &secret, &error),
 	    RH_E_LICENSE_DAMAGED);
 	assert_int_equal(secret.size, 0);
 	buffer_free(&sealed);

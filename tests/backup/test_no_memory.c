@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crypto/managed.h"
 #include "failing.h"
 #include "sample.h"
 
@@ -83,10 +84,10 @@ static int act_read_header(rh_error *error)
 static int act_managed(rh_error *error)
 {
 	struct buffer sealed = {0}, secret = {0};
-	int code = backup_managed_seal(key, "service", "id", "secret", 6, &sealed, error);
+	int code = managed_seal(key, "service", "id", "secret", 6, &sealed, error);
 
 	if (code == RH_OK)
-		code = backup_managed_open(
+		code = managed_open(
 		    key, "service", "id", sealed.data, sealed.size, &secret, error);
 	if (code == RH_OK)
 		assert_memory_equal(secret.data, "secret", 6);

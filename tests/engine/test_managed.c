@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "crypto/managed.h"
 #include "engine/engine.h"
 
 #include "scene.h"
@@ -258,7 +259,7 @@ static int open_sealed(void *context, const struct frame_license *license, rh_er
 	    service != opened->number)
 		return RH_OK;
 	assert_true(license->sealed);
-	assert_int_equal(backup_managed_open(opened->key, opened->service, license->component,
+	assert_int_equal(managed_open(opened->key, opened->service, license->component,
 			     license->secret, license->secret_size, &found, NULL),
 	    RH_OK);
 	secret_of(secret, service, i);

@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "backup/internal.h"
+#include "crypto/managed.h"
 
 /* "rehost managed secret 1", the service's address and the licence's id, a NUL between them. */
 static const char purpose[] = "rehost managed secret 1";
@@ -42,7 +42,7 @@ static const uint8_t *associated(const struct binding *binding, size_t *ret_size
 	return binding->text.data + sizeof purpose;
 }
 
-int backup_managed_seal(const uint8_t batch_key[KEY_SIZE], const char *service, const char *id,
+int managed_seal(const uint8_t batch_key[KEY_SIZE], const char *service, const char *id,
     const void *secret, size_t size, struct buffer *ret, rh_error *error)
 {
 	struct binding binding = {{0}, NULL};
@@ -50,7 +50,7 @@ int backup_managed_seal(const uint8_t batch_key[KEY_SIZE], const char *service, 
 	size_t bound_size;
 	int code;
 
-	if (size > FRAME_PART_MAX - SEAL_OVERHEAD)
+	if (size > MANAGED_SECRET_MAX - SEAL_OVERHEAD)
 		return error_set(
 		    error, RH_E_LICENSE_TOO_BIG, "licence %s has too long a secret", id);
 	code = binding_make(&binding, batch_key, service, id, error);
@@ -67,7 +67,7 @@ int backup_managed_seal(const uint8_t batch_key[KEY_SIZE], const char *service, 
 	return code;
 }
 
-int backup_managed_open(const uint8_t batch_key[KEY_SIZE], const char *service, const char *id,
+int managed_open(const uint8_t batch_key[KEY_SIZE], const char *service, const char *id,
     const void *sealed, size_t size, struct buffer *ret, rh_error *error)
 {
 	struct binding binding = {{0}, NULL};
@@ -76,7 +76,7 @@ int backup_managed_open(const uint8_t batch_key[KEY_SIZE], const char *service, 
 	rh_error why;
 	int code;
 
-	if (size < SEAL_OVERHEAD || size > FRAME_PART_MAX)
+	if (size < SEAL_OVERHEAD || size > MANAGED_SECRET_MAX)
 		return error_set(
 		    error, RH_E_LICENSE_DAMAGED, "the sealed secret of %s has no size", id);
 	code = binding_make(&binding, batch_key, service, id, error);

@@ -1,0 +1,67 @@
+#ifndef ENGINE_LINK_H
+#define ENGINE_LINK_H
+
+#include "authority/session.h"
+#include "engine/engine.h"
+
+/*
+ * This computer at one License Management Service: its identity there, which the store keeps
+ * sealed (SCHEMA.md, "Values"), the service's pinned keys, and a session.
+ */
+struct link {
+	struct rh_store *store;
+	char *address; /* of the service, as licences name it */
+	struct session *session;
+	const char *computer; /* this computer's name there; "" before individualization */
+	const struct jose_set *keys; /* the service's, pinned */
+	const struct jose_key *key; /* this computer's for this service */
+	struct link_private *private;
+};
+
+struct link_options {
+	const char
+	    *asked_at; /* NULL: the service's own address (rh_open_options.service_url) */
+	bool consent; /* to individualize, and so to fetch and pin the keys if they are missing
+		       */
+	const char *name; /* what the owner calls this computer; NULL */
+	const uint8_t
+	    *recovery; /* 32 secret bytes of the recovery key, if they are known; NULL */
+};
+
+/*
+ * Opens what is kept, connects, and individualizes if that is needed and allowed
+ * (INDIVIDUALIZE events: BEGIN, DOWNLOAD, INSTALL, SUCCEED; else FAIL or CANCEL).
+ * RH_E_INDIVIDUALIZE without consent, with the privacy address in the text; nothing was sent
+ * then. The identity is durable before it is used.  Not within a transaction of the store.
+ * RH_E_SERVICE_KEYS if the keys that are pinned and those that the service shows have none in
+ * common; if they have, the pin is renewed.
+ */
+int link_open(struct rh_store *store, const char *address, const struct link_options *options,
+    struct report *report, struct link **ret, rh_error *error);
+/* Keeps the last head; within the caller's transaction, or in one of its own. */
+int link_save(struct link *link, rh_error *error);
+void link_close(struct link *link);
+
+/* "ADDRESS/v1/privacy" */
+int link_privacy(const char *address, char ret[600]);
+
+/* Each identity that is kept. */
+struct link_identity {
+	const char *address;
+	const char *computer; /* "" before individualization */
+	const char *name;
+	int64_t since;
+	int64_t head; /* seq; 0 */
+};
+int link_identities(struct rh_store *store,
+    int (*function)(void *context, const struct link_identity *identity, rh_error *error),
+    void *context, rh_error *error);
+
+/* INDIVIDUALIZE (report.c). */
+void report_individualize(struct report *report, const rh_individualize *individualize);
+/* LIMIT: ${address} is to be opened. */
+void report_limit(struct report *report, const rh_license *license, const char *address);
+/* NEEDS_INDIVIDUALIZATION */
+void report_needs_individualization(struct report *report, const char *privacy);
+
+#endif

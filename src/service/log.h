@@ -1,0 +1,24 @@
+#ifndef SERVICE_LOG_H
+#define SERVICE_LOG_H
+
+#include "base/error.h"
+
+/*
+ * Structured log: one line of JSON an event on stderr (journald takes it from there), written
+ * in one call.  Never a document, secret, token, nonce or query; clients' addresses only with a
+ * refusal.
+ */
+enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO };
+
+struct log;
+int log_new(int fd, struct log **ret, rh_error *error);
+void log_free(struct log *log);
+
+/*
+ * log_line(log, LOG_LEVEL_INFO, "listening", "address", text, NULL): pairs of name and text,
+ * ended by a name NULL; a text NULL leaves the pair out.
+ */
+void log_line(struct log *log, enum log_level level, const char *event, ...)
+    __attribute__((sentinel));
+
+#endif
