@@ -9,7 +9,7 @@ enum problem {
 	PROBLEM_NONE,
 	/* The request. */
 	PROBLEM_NOT_FOUND,
-	PROBLEM_METHOD,
+	PROBLEM_METHOD, /* method-not-allowed */
 	PROBLEM_TOO_LARGE, /* message-too-large */
 	PROBLEM_MALFORMED, /* message-malformed */
 	PROBLEM_TOO_MANY, /* too-many-requests */
@@ -25,12 +25,13 @@ enum problem {
 	PROBLEM_NONCE_USED,
 	PROBLEM_CERTIFICATE_MISSING,
 	PROBLEM_CERTIFICATE_INVALID, /* not ours, or of another computer */
-	PROBLEM_CLAIM, /* claim, owner's statement: malformed, or for somebody else */
+	PROBLEM_CLAIM, /* claim-invalid: claim, owner's statement: malformed, or of somebody
+			  else */
 	PROBLEM_IDEMPOTENCY, /* idempotency-conflict */
 	PROBLEM_ROLLED_BACK, /* ledger-rolled-back */
 	PROBLEM_RELEASE_UNKNOWN, /* no such computer, or its owner is not known here */
 	PROBLEM_RELEASE_PROOF, /* not by its owner */
-	PROBLEM_KEY, /* the backup's key does not open */
+	PROBLEM_KEY, /* key-invalid: the backup's key does not open */
 	PROBLEM_UNAUTHORIZED, /* administration: no such token */
 	PROBLEM_FORBIDDEN, /* administration: not in the token's scope */
 	/* One licence. */
