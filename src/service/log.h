@@ -1,6 +1,8 @@
 #ifndef SERVICE_LOG_H
 #define SERVICE_LOG_H
 
+#include <stdint.h>
+
 #include "base/error.h"
 
 /*
@@ -20,5 +22,18 @@ void log_free(struct log *log);
  */
 void log_line(struct log *log, enum log_level level, const char *event, ...)
     __attribute__((sentinel));
+
+/* The line of a request that was answered. */
+struct log_request {
+	const char *method;
+	const char *route; /* the pattern, never the path; NULL: none fitted */
+	int status;
+	const char *problem; /* code; NULL */
+	const char *computer; /* its first 8 characters are told; "" */
+	const char *client; /* told with a refusal */
+	uint32_t licenses;
+	uint64_t nanoseconds;
+};
+void log_request(struct log *log, const struct log_request *request);
 
 #endif

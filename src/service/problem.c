@@ -259,7 +259,7 @@ static int weight(const char *p, const char *end)
 struct preference {
 	int weight; /* in thousandths */
 	bool named; /* not by "*" alone */
-	bool found;
+	const char *place; /* in the header; NULL: not found */
 };
 
 /* Whether ${range} is ${tag} or begins with it and "-". */
@@ -272,13 +272,14 @@ static bool speaks(const char *range, size_t length, const char *tag)
 }
 
 /* "de-AT" and "de-CH" are both German: the better of the two counts; a name beats "*". */
-static void offer(struct preference *preference, int value, bool named)
+static void offer(struct preference *preference, int value, bool named, const char *place)
 {
-	if (preference->found && !named && preference->named)
+	if (preference->place != NULL && !named && preference->named)
 		return;
-	if (preference->found && named == preference->named && value <= preference->weight)
+	if (preference->place != NULL && named == preference->named &&
+	    value <= preference->weight)
 		return;
-	*preference = (struct preference){value, named, true};
+	*preference = (struct preference){value, named, place};
 }
 
 enum language language_pick(const char *accept)
@@ -299,14 +300,19 @@ enum language language_pick(const char *accept)
 				    : 0;
 		}
 		if (length == 1 && *range == '*') {
-			offer(&english, value, false);
-			offer(&german, value, false);
+			offer(&english, value, false, range);
+			offer(&german, value, false, range);
 		} else if (speaks(range, length, "en")) {
-			offer(&english, value, true);
+			offer(&english, value, true, range);
 		} else if (speaks(range, length, "de")) {
-			offer(&german, value, true);
+			offer(&german, value, true, range);
 		}
 		p = *end == ',' ? end + 1 : end;
 	}
+	/* People list the better one first, weights or not. */
+	if (german.weight == english.weight && german.weight > 0)
+		return german.named && (!english.named || german.place < english.place)
+			   ? LANGUAGE_GERMAN
+			   : LANGUAGE_ENGLISH;
 	return german.weight > english.weight ? LANGUAGE_GERMAN : LANGUAGE_ENGLISH;
 }
