@@ -193,6 +193,20 @@ bool utf8_valid(const void *bytes, size_t size)
 	return true;
 }
 
+bool utf8_clean(const char *text, size_t size)
+{
+	for (size_t i = 0; i < size; i++) {
+		unsigned char c = (unsigned char)text[i];
+
+		if (c < 0x20 || c == 0x7f)
+			return false;
+		/* C1 is U+0080 to U+009F, in UTF-8 C2 80 to C2 9F. */
+		if (c == 0xc2 && i + 1 < size && (unsigned char)text[i + 1] < 0xa0)
+			return false;
+	}
+	return true;
+}
+
 void text_copy(char *target, size_t capacity, const char *source, size_t size)
 {
 	const uint8_t *p = (const uint8_t *)source;

@@ -39,6 +39,9 @@ ptrdiff_t base64_decode(
 /* Whether ${size} bytes are valid UTF-8 without NUL. */
 bool utf8_valid(const void *bytes, size_t size);
 
+/* Whether valid UTF-8 holds no control characters: neither C0 nor DEL nor C1. */
+bool utf8_clean(const char *text, size_t size);
+
 /*
  * Copies as much of the valid UTF-8 ${source} as fits, ending at a character;
  * control characters become spaces.

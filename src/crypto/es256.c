@@ -100,8 +100,7 @@ static bool feed(EVP_MD_CTX *context, const uint8_t *payload, size_t size)
 	return good;
 }
 
-/* r and s of a DER ECDSA-Sig-Value (RFC 3279, section 2.2.3). */
-static bool signature_from_der(uint8_t signature[ES256_SIZE], const uint8_t *der, size_t size)
+bool es256_from_der(uint8_t signature[ES256_SIZE], const uint8_t *der, size_t size)
 {
 	ECDSA_SIG *pair = d2i_ECDSA_SIG(NULL, &der, (long)size);
 	bool good = pair != NULL && BN_bn2binpad(ECDSA_SIG_get0_r(pair), signature, 32) == 32 &&
@@ -136,7 +135,7 @@ int es256_sign_detached(const uint8_t secret[KEY_SIZE], const void *payload, siz
 	    !feed(context, payload, size) ||
 	    EVP_DigestSignFinal(context, der, &der_size) != 1 ||
 	    /* Without memory libcrypto 3.0 reports success and a size of -1. */
-	    der_size > sizeof der || !signature_from_der(signature, der, der_size)) {
+	    der_size > sizeof der || !es256_from_der(signature, der, der_size)) {
 		code = crypto_failed(error, RH_E_INTERNAL, "libcrypto cannot sign");
 		goto out;
 	}

@@ -26,6 +26,8 @@ int jose_key_public(
     const uint8_t x[32], const uint8_t y[32], struct jose_key **ret, rh_error *error);
 /* RH_E_ARGUMENT for a scalar outside 1 to n - 1. */
 int jose_key_private(const uint8_t secret[KEY_SIZE], struct jose_key **ret, rh_error *error);
+/* A new private key, and its scalar (bytes_wipe). */
+int jose_key_generate(struct jose_key **ret, uint8_t ret_secret[KEY_SIZE], rh_error *error);
 void jose_key_free(struct jose_key *key);
 
 /* RFC 7638, over the public half; the key's. */

@@ -10,6 +10,7 @@
 
 struct jose_key {
 	EVP_PKEY_CTX *verify; /* ready for a signature; each thread works with a copy of it */
+	EVP_PKEY_CTX *sign; /* the same for signing; NULL: a public key */
 	EVP_MD *sha256;
 	EC_GROUP *group;
 	EC_POINT *point;
@@ -17,6 +18,13 @@ struct jose_key {
 	char thumbprint[JOSE_THUMBPRINT_SIZE];
 	char jwk[P256_JWK_SIZE];
 };
+
+/*
+ * The ES256 signature of a private ${key} over ${size} bytes, r and s; RH_E_ARGUMENT for a
+ * public key.
+ */
+int jose_sign(const struct jose_key *key, const void *bytes, size_t size,
+    uint8_t signature[ES256_SIZE], rh_error *error);
 
 /*
  * The Concat KDF of RFC 7518, section 4.6.2, for a key of at most 256 ${bits}, where it is

@@ -87,3 +87,32 @@ int jsontext_read(const void *bytes, size_t size, json_t **ret, rh_error *why)
 	json_decref(second);
 	return code;
 }
+
+struct output {
+	struct buffer *bytes;
+	bool failed;
+};
+
+/* jansson 2.14 looks away where a name is not taken (do_dump() in its dump.c). */
+static int append(const char *piece, size_t size, void *context)
+{
+	struct output *output = context;
+
+	if (!output->failed && buffer_append(output->bytes, piece, size, NULL) != RH_OK)
+		output->failed = true;
+	return output->failed ? -1 : 0;
+}
+
+int jsontext_write(const json_t *value, struct buffer *ret, rh_error *error)
+{
+	struct output output = {.bytes = ret};
+	size_t size = ret->size;
+
+	if (value == NULL ||
+	    json_dump_callback(value, append, &output, JSON_COMPACT | JSON_ENCODE_ANY) != 0 ||
+	    output.failed) {
+		ret->size = size;
+		return error_memory(error);
+	}
+	return RH_OK;
+}

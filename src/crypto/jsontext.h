@@ -3,7 +3,7 @@
 
 #include <jansson.h>
 
-#include "base/error.h"
+#include "base/bytes.h"
 
 /* JSON text from outside, over jansson. */
 
@@ -14,5 +14,11 @@
  * with json_decref().
  */
 int jsontext_read(const void *bytes, size_t size, json_t **ret, rh_error *why);
+
+/*
+ * Appends ${value} without white space, members in the order in which they were set; ${ret} is
+ * as it was after RH_E_MEMORY.
+ */
+int jsontext_write(const json_t *value, struct buffer *ret, rh_error *error);
 
 #endif

@@ -48,7 +48,4 @@ bool jws_text(const json_t *claims, const char *name, char *ret, size_t size);
 /* A number of 0 or more. */
 bool jws_number(const json_t *claims, const char *name, int64_t *ret);
 
-/* A new private key for this and nothing else. */
-int jose_key_generate(struct jose_key **ret, uint8_t ret_secret[KEY_SIZE], rh_error *error);
-
 #endif

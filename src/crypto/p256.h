@@ -46,5 +46,7 @@ bool base64_jose_read(void *bytes, size_t size, const char *text, size_t length)
 
 /* The DER form (RFC 3279, section 2.2.3) of r and s, and its size. */
 size_t es256_to_der(uint8_t der[ES256_DER_MAX], const uint8_t signature[ES256_SIZE]);
+/* r and s of such a form; false if it is none, or there is no memory. */
+bool es256_from_der(uint8_t signature[ES256_SIZE], const uint8_t *der, size_t size);
 
 #endif

@@ -92,17 +92,8 @@ int reader_digest_id(
 
 bool reader_exact_text(char *target, size_t capacity, const char *text, size_t size)
 {
-	if (size == 0 || size >= capacity || !utf8_valid(text, size))
+	if (size == 0 || size >= capacity || !utf8_valid(text, size) || !utf8_clean(text, size))
 		return false;
-	for (size_t i = 0; i < size; i++) {
-		unsigned char c = (unsigned char)text[i];
-
-		/* C0, DEL, and C1, which in UTF-8 is C2 80 to C2 9F. */
-		if (c < 0x20 || c == 0x7f)
-			return false;
-		if (c == 0xc2 && i + 1 < size && (unsigned char)text[i + 1] < 0xa0)
-			return false;
-	}
 	memcpy(target, text, size);
 	target[size] = '\0';
 	return true;
