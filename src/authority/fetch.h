@@ -12,8 +12,8 @@
  *
  * The environment: https_proxy, http_proxy, all_proxy and no_proxy as for curl (this machine is
  * asked without a proxy), SSL_CERT_FILE and SSL_CERT_DIR as for openssl.
- * Several threads may fetch at once.  The name may be looked up on a thread of the curl
- * library, which is gone at the return.
+ * Several threads may fetch at once.  The name is looked up on a thread of the curl library,
+ * which stays behind for as long as that takes if we stop before.
  */
 
 #define AUTHORITY_CONNECT_MS 5000
