@@ -13,7 +13,10 @@
 
 struct service_keys;
 
-/* Makes the file if it is missing and ${create}. */
+/*
+ * Makes the file if it is missing and ${create}.  Before other threads are started. RH_E_ACCESS
+ * for a file that others may read, RH_E_PIN_KEYS for one that cannot be used.
+ */
 int service_keys_open(const char *directory, const char *address, bool create, int64_t now,
     struct service_keys **ret, rh_error *error);
 void service_keys_close(struct service_keys *keys);
@@ -31,7 +34,14 @@ const char *service_keys_public(const struct service_keys *keys);
 int service_keys_open_jwe(const struct service_keys *keys, const char *jwe, size_t size,
     struct buffer *ret, rh_error *error);
 
-/* Adds a new key of each use to the file, flushed, and keeps the older ones. */
+/* A key for ${purpose} that everybody has who has the signing key. */
+int service_keys_derive(const struct service_keys *keys, const char *purpose,
+    uint8_t ret[KEY_SIZE], rh_error *error);
+
+/*
+ * Adds a new key of each use to the file, flushed, and keeps the older ones.  Who has opened
+ * the file before goes on with the keys that he read.
+ */
 int service_keys_rotate(const char *directory, int64_t now, rh_error *error);
 
 #endif
