@@ -55,6 +55,12 @@ enum statement {
 	SQL_SPENT_SET,
 	SQL_SPENT_REMOVE,
 	SQL_SPENT_ALL,
+	SQL_GRANTS_ADD,
+	SQL_GRANTS_REMOVE_UNUSED,
+	SQL_GRANT_PUT,
+	SQL_GRANT_BATCH,
+	SQL_GRANT_REMOVE,
+	SQL_GRANT_GET,
 	SQL_APPLICATION_ID,
 	SQL_USER_VERSION,
 	SQL_TABLE_COUNT,
@@ -262,6 +268,11 @@ int spent_keep(struct store *store, const struct license *facts,
 int spent_is_kept(struct store *store, const struct license *facts, bool *ret, rh_error *error);
 /* Opens every kept state and counts them. */
 int spent_check(struct store *store, rh_error *error);
+
+/* ---- grants.c ---- */
+
+/* The licence of row ${number} is going: so does its grant.  Within a write transaction. */
+int grant_remove(struct store *store, int64_t number, rh_error *error);
 
 /* ---- write.c ---- */
 

@@ -236,12 +236,22 @@ int store_seal(struct store_sealer *sealer, struct store_row *row, const void *d
 		    row->facts.id);
 	code = seal_part(sealer, SEALED_DOCUMENT, sealer->scratch.data, sealer->scratch.size,
 	    &row->document, error);
-	if (code == RH_OK && row->has_secret)
+	if (code == RH_OK && row->has_secret && secret != NULL)
 		code =
 		    seal_part(sealer, SEALED_SECRET, secret, secret_size, &row->secret, error);
 	if (code == RH_OK && row->has_state)
 		code = seal_state(sealer, state, &row->state, error);
 	return code;
+}
+
+int store_seal_secret(struct store_sealer *sealer, struct store_row *row, const void *secret,
+    size_t size, rh_error *error)
+{
+	if (!row->has_secret || size == 0 || size > LICENSE_MAX)
+		return error_set(error, RH_E_ARGUMENT,
+		    "a secret of %zu bytes does not fit licence %s", size, row->facts.id);
+	associated_part(&sealer->associated, SEALED_SECRET, sealer->store, row);
+	return seal_part(sealer, SEALED_SECRET, secret, size, &row->secret, error);
 }
 
 int row_seal(struct store_sealer *sealer, struct store_row *row, rh_error *error)

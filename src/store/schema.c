@@ -69,6 +69,28 @@ const char *const schema_steps[] = {
     ") STRICT, WITHOUT ROWID;"
 
     "PRAGMA user_version = 2;",
+
+    /* 3 */
+    "CREATE TABLE grant_batches ("
+    "  number INTEGER PRIMARY KEY,"
+    "  service TEXT NOT NULL,"
+    "  computer TEXT NOT NULL,"
+    "  root TEXT NOT NULL,"
+    "  leaves BLOB NOT NULL"
+    ") STRICT;"
+
+    "CREATE TABLE grants ("
+    "  license INTEGER PRIMARY KEY,"
+    "  batch INTEGER NOT NULL,"
+    "  position INTEGER NOT NULL,"
+    "  place INTEGER NOT NULL,"
+    "  allowed INTEGER NOT NULL,"
+    "  since INTEGER NOT NULL"
+    ") STRICT;"
+
+    "CREATE INDEX grants_by_batch ON grants (batch);"
+
+    "PRAGMA user_version = 3;",
 };
 
 const size_t schema_step_count = sizeof schema_steps / sizeof *schema_steps;

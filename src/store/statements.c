@@ -73,6 +73,21 @@ static const char *const texts[SQL_COUNT] = {
 		      " ON CONFLICT (id) DO UPDATE SET state = excluded.state",
     [SQL_SPENT_REMOVE] = "DELETE FROM spent WHERE id = ?1",
     [SQL_SPENT_ALL] = "SELECT id, state FROM spent ORDER BY id",
+    [SQL_GRANTS_ADD] = "INSERT INTO grant_batches (service, computer, root, leaves)"
+		       " VALUES (?1, ?2, ?3, ?4)",
+    [SQL_GRANTS_REMOVE_UNUSED] = "DELETE FROM grant_batches WHERE number = ?1"
+				 " AND NOT EXISTS (SELECT 1 FROM grants WHERE batch = ?1)",
+    [SQL_GRANT_PUT] =
+	"INSERT INTO grants (license, batch, position, place, allowed, since)"
+	" VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (license) DO UPDATE SET"
+	" batch = excluded.batch, position = excluded.position, place = excluded.place,"
+	" allowed = excluded.allowed, since = excluded.since",
+    [SQL_GRANT_BATCH] = "SELECT batch FROM grants WHERE license = ?1",
+    [SQL_GRANT_REMOVE] = "DELETE FROM grants WHERE license = ?1",
+    [SQL_GRANT_GET] =
+	"SELECT b.service, b.computer, b.root, b.leaves, g.position, g.place, g.allowed,"
+	" g.since FROM grants AS g JOIN grant_batches AS b ON b.number = g.batch"
+	" WHERE g.license = ?1",
     [SQL_APPLICATION_ID] = "PRAGMA application_id",
     [SQL_USER_VERSION] = "PRAGMA user_version",
     [SQL_TABLE_COUNT] = "SELECT count(*) FROM sqlite_schema",

@@ -77,11 +77,16 @@ void store_content_free(struct store_content *content);
 
 /*
  * Fills the sealed parts, digest, bytes and dictionary of ${row} from its facts and the
- * content.  ${row->added} and ${row->state_version} are the caller's.
+ * content.  ${row->added} and ${row->state_version} are the caller's.  ${secret} NULL with a
+ * ${secret_size}: there is one, which store_seal_secret adds later.
  */
 int store_seal(struct store_sealer *sealer, struct store_row *row, const void *document,
     size_t size, const void *secret, size_t secret_size, const struct license_state *state,
     rh_error *error);
+
+/* The secret of a row that store_seal was told of without it. */
+int store_seal_secret(struct store_sealer *sealer, struct store_row *row, const void *secret,
+    size_t size, rh_error *error);
 
 /*
  * Whether the facts, the number among them, are those that were inserted; the

@@ -404,6 +404,8 @@ static int remove_row(struct store *store, const char *id, rh_error *error)
 	if (code == RH_OK && row.has_state)
 		code = keep_spent(store, &row, error);
 	if (code == RH_OK)
+		code = grant_remove(store, row.number, error);
+	if (code == RH_OK)
 		code = statement_get(store, SQL_REMOVE, &statement, error);
 	if (code != RH_OK)
 		goto done;

@@ -185,7 +185,8 @@ static void prepare_old(struct fixture *f)
 {
 	prepare_three(f);
 	fixture_sql(f, "DROP INDEX IF EXISTS licenses_by_key; DROP INDEX licenses_census;"
-		       "DROP TABLE spent; PRAGMA user_version = 1");
+		       "DROP TABLE spent; DROP TABLE grants; DROP TABLE grant_batches;"
+		       "PRAGMA user_version = 1");
 }
 
 static void prepare_nothing(struct fixture *f)
@@ -271,6 +272,59 @@ static int run_read(struct store *store, struct store_sealer *sealer, rh_error *
 	return code;
 }
 
+/* Gives licence ${n} a grant of a batch of its own. */
+static int put_grant(struct store *store, unsigned n, rh_error *error)
+{
+	uint8_t leaves[2][DIGEST_SIZE] = {{1}, {2}};
+	char root[] = "root";
+	struct store_grant grant = {.service = "service",
+	    .computer = "computer",
+	    .root = root,
+	    .leaves = leaves,
+	    .leaf_count = 2,
+	    .position = 1};
+	struct store_row row = {0};
+	int64_t batch = 0;
+	int code = store_begin(store, error);
+
+	if (code == RH_OK)
+		code = store_get(store, sample_id(n), &row, error);
+	if (code == RH_OK)
+		code = store_grants_add(store, &grant, &batch, error);
+	if (code == RH_OK)
+		code = store_grant_put(store, row.number, batch, &grant, error);
+	if (code == RH_OK)
+		code = store_commit(store, error);
+	if (code != RH_OK)
+		store_rollback(store);
+	store_row_free(&row);
+	return code;
+}
+
+static void prepare_granted(struct fixture *f)
+{
+	prepare_three(f);
+	assert_ok(put_grant(f->store, 1, &fixture_error));
+}
+
+static int run_grant(struct store *store, struct store_sealer *sealer, rh_error *error)
+{
+	(void)sealer;
+	return put_grant(store, 1, error);
+}
+
+static int run_read_grant(struct store *store, struct store_sealer *sealer, rh_error *error)
+{
+	struct store_grant grant = {.number = 0};
+	int code = store_grant_get(store, sample_id(1), &grant, error);
+
+	(void)sealer;
+	if (code == RH_OK && grant.leaves[1][0] != 2)
+		code = error_set(error, RH_E_INTERNAL, "something else was read");
+	store_grant_free(&grant);
+	return code;
+}
+
 static const struct work works[] = {
     {"remove", prepare_three, run_remove},
     {"add", prepare_removed, run_add},
@@ -278,6 +332,10 @@ static const struct work works[] = {
     {"migrate", prepare_old, NULL},
     {"read", prepare_removed, run_read},
     {"index", prepare_removed, run_index},
+    {"grant", prepare_three, run_grant},
+    {"grant again", prepare_granted, run_grant},
+    {"remove granted", prepare_granted, run_remove},
+    {"read grant", prepare_granted, run_read_grant},
 };
 
 /* Opens, works, closes. */
@@ -317,7 +375,10 @@ static int outcome(struct fixture *f)
 	    fixture_sql_number(f, "SELECT count(*) FROM sqlite_schema WHERE name IN"
 				  " ('licenses_by_key', 'licenses_census', 'spent')"),
 	    3);
-	return (int)totals.licenses * 100 + rows * 10 + (int)state.count_count;
+	assert_int_equal(fixture_sql_number(f, "SELECT count(*) FROM grants"),
+	    fixture_sql_number(f, "SELECT count(*) FROM grant_batches"));
+	return (int)fixture_sql_number(f, "SELECT count(*) FROM grants") * 1000 +
+	       (int)totals.licenses * 100 + rows * 10 + (int)state.count_count;
 }
 
 static void remove_file(struct fixture *f, const char *suffix)
@@ -409,7 +470,7 @@ static void test_faults(void **state)
 	for (size_t i = 0; i < sizeof works / sizeof *works; i++) {
 		strike(f, &works[i], FAULT_ALLOCATE);
 		/* To read is no writing. */
-		if (works[i].run == run_read)
+		if (works[i].run == run_read || works[i].run == run_read_grant)
 			continue;
 		strike(f, &works[i], FAULT_WRITE);
 		strike(f, &works[i], FAULT_KILL);

@@ -580,7 +580,7 @@ static void test_newer(void **state)
 
 	fixture_open(f, STORE_CREATE);
 	fixture_close(f);
-	fixture_sql(f, "PRAGMA user_version = 3; CREATE TABLE later (x)");
+	fixture_sql(f, "PRAGMA user_version = 4; CREATE TABLE later (x)");
 	assert_ok(file_read_whole(AT_FDCWD, f->file, 1 << 24, &before, f->file, NULL));
 	assert_open(f, STORE_CREATE, RH_E_STORE_NEWER);
 	assert_open(f, STORE_READ_ONLY, RH_E_STORE_NEWER);
@@ -695,7 +695,7 @@ static void test_migration(void **state)
 	assert_int_not_equal(migrate(f, "CREATE TABLE extra (x);"
 					"DROP TABLE sealed_values;"
 					"INSERT INTO nowhere VALUES (1);"
-					"PRAGMA user_version = 3"),
+					"PRAGMA user_version = 4"),
 	    RH_OK);
 	assert_fails(migrate(f, "CREATE TABLE extra (x)"), RH_E_INTERNAL);
 	assert_int_equal(fixture_sql_number(f, "PRAGMA user_version"), schema_step_count);
@@ -706,7 +706,7 @@ static void test_migration(void **state)
 	assert_ok(store_check_pages(f->store, &fixture_error));
 
 	assert_ok(migrate(f, "ALTER TABLE licenses ADD COLUMN extra TEXT;"
-			     "PRAGMA user_version = 3"));
+			     "PRAGMA user_version = 4"));
 	assert_int_equal(fixture_sql_number(f, "PRAGMA user_version"), schema_step_count + 1);
 	check_all(f->store, f->sealer, 5);
 	assert_ok(migrate(f, "not looked at again"));

@@ -175,6 +175,35 @@ static void test_migrated_beside(void **state)
 	store_close(writer);
 }
 
+/* Version 2 is version 1 after the second step. */
+static void old_store_2(struct fixture *f)
+{
+	old_store(f);
+	fixture_sql(f, schema_steps[1]);
+	assert_int_equal(fixture_sql_number(f, "PRAGMA user_version"), 2);
+}
+
+static void test_migrates_2(void **state)
+{
+	struct fixture *f = *state;
+	struct store_grant grant;
+	struct license facts;
+
+	old_store_2(f);
+	sample_facts(&facts, 5);
+	fixture_open(f, STORE_READ_ONLY);
+	check_store(f);
+	assert_fails(store_grant_get(f->store, facts.id, &grant, &fixture_error), RH_E_GRANT);
+	fixture_close(f);
+	assert_int_equal(fixture_sql_number(f, "PRAGMA user_version"), 2);
+	fixture_open(f, 0);
+	check_store(f);
+	assert_fails(store_grant_get(f->store, facts.id, &grant, &fixture_error), RH_E_GRANT);
+	fixture_close(f);
+	assert_int_equal(fixture_sql_number(f, "PRAGMA user_version"), 3);
+	assert_int_equal(fixture_sql_number(f, "SELECT count(*) FROM grants"), 0);
+}
+
 /* A migration that cannot be is none. */
 static void test_refused(void **state)
 {
@@ -202,6 +231,7 @@ int main(void)
 	    TEST(test_migrates),
 	    TEST(test_read_only),
 	    TEST(test_migrated_beside),
+	    TEST(test_migrates_2),
 	    TEST(test_refused),
 	};
 
