@@ -32,7 +32,9 @@ static void read_header(const struct buffer *tar)
 		if ((unsigned char)*p < ' ')
 			abort();
 	for (size_t i = 0; i < header.service_count; i++)
-		if (header.services[i].service[0] == '\0' || header.services[i].key[0] == '\0')
+		if (header.services[i].service[0] == '\0' ||
+		    header.services[i].key[0] == '\0' ||
+		    (header.services[i].owner != NULL && header.services[i].owner[0] == '\0'))
 			abort();
 	if (header.service_count > BACKUP_SERVICES_MAX)
 		abort();

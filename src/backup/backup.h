@@ -86,6 +86,7 @@ struct backup_header {
 	struct backup_service {
 		char *service; /* address */
 		char *key; /* compact JWE */
+		char *owner; /* rehost-owner+jwt; NULL: none */
 	} * services;
 	size_t service_count;
 	char *issuers; /* what issuers.json holds, JSON text; NULL: none.  Owned. */

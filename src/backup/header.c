@@ -16,6 +16,7 @@
 #define SIGNATURE_MAX 4096
 #define SERVICE_MAX 511 /* bytes of an address */
 #define SERVICE_KEY_MAX 1024 /* characters of a sealed batch key */
+#define SERVICE_OWNER_MAX 4096 /* characters of an owner's statement */
 #define BASE64URL "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 void backup_header_free(struct backup_header *header)
@@ -25,6 +26,7 @@ void backup_header_free(struct backup_header *header)
 	for (size_t i = 0; i < header->service_count; i++) {
 		free(header->services[i].service);
 		free(header->services[i].key);
+		free(header->services[i].owner);
 	}
 	free(header->services);
 	header->services = NULL;
@@ -50,13 +52,16 @@ static bool set_services(json_t *json, const struct backup_header *header)
 	if (header->service_count == 0)
 		return true;
 	services = json_array();
-	for (size_t i = 0; services != NULL && i < header->service_count; i++)
-		if (json_array_append_new(services,
-			json_pack("{s:s, s:s}", "service", header->services[i].service, "key",
-			    header->services[i].key)) != 0) {
+	for (size_t i = 0; services != NULL && i < header->service_count; i++) {
+		const struct backup_service *service = &header->services[i];
+
+		if (json_array_append_new(
+			services, json_pack("{s:s, s:s, s:s*}", "service", service->service,
+				      "key", service->key, "owner", service->owner)) != 0) {
 			json_decref(services);
 			return false;
 		}
+	}
 	return json_object_set_new(json, "services", services) == 0;
 }
 
@@ -242,19 +247,26 @@ static int read_members(const json_t *json, struct backup_header *header, rh_err
 static int read_service(const json_t *json, struct backup_header *header, rh_error *error)
 {
 	struct backup_service *service = &header->services[header->service_count];
-	char address[SERVICE_MAX + 1], key[SERVICE_KEY_MAX + 1];
+	char address[SERVICE_MAX + 1], key[SERVICE_KEY_MAX + 1], owner[SERVICE_OWNER_MAX + 1];
+	bool owned = json_object_get(json, "owner") != NULL;
 
 	if (!get_text(json, "service", address, sizeof address) ||
 	    !get_text(json, "key", key, sizeof key) ||
 	    strspn(key, BASE64URL ".") != strlen(key))
 		return corrupt("a service that is none", error);
+	if (owned && (!get_text(json, "owner", owner, sizeof owner) ||
+			 strspn(owner, BASE64URL ".") != strlen(owner)))
+		return corrupt("a service whose owner is none", error);
 	for (size_t i = 0; i < header->service_count; i++)
 		if (strcmp(header->services[i].service, address) == 0)
 			return corrupt("a service that is there twice", error);
 	header->service_count++;
 	service->service = strdup(address);
 	service->key = strdup(key);
-	if (service->service == NULL || service->key == NULL)
+	if (owned)
+		service->owner = strdup(owner);
+	if (service->service == NULL || service->key == NULL ||
+	    (owned && service->owner == NULL))
 		return error_memory(error);
 	return RH_OK;
 }

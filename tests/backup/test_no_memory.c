@@ -22,8 +22,8 @@ static struct buffer header_tar, frame;
 static int write_header(struct buffer *tar, rh_error *error)
 {
 	struct backup_service services[] = {
-	    {(char *)"https://one.example/", (char *)"a.b.c.d.e"},
-	    {(char *)"https://two.example/", (char *)"f.g.h.i.j"}};
+	    {(char *)"https://one.example/", (char *)"a.b.c.d.e", NULL},
+	    {(char *)"https://two.example/", (char *)"f.g.h.i.j", (char *)"k.l.m"}};
 	struct backup_header header = {.format_version = 1,
 	    .id = "0123456789abcdef",
 	    .created = 1795360200,
@@ -71,6 +71,7 @@ static int act_read_header(rh_error *error)
 	if (code == RH_OK) {
 		assert_int_equal(found.service_count, 2);
 		assert_string_equal(found.services[1].key, "f.g.h.i.j");
+		assert_string_equal(found.services[1].owner, "k.l.m");
 		assert_string_equal(found.issuers, "[]");
 		expect_proven(&found);
 	} else {

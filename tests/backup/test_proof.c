@@ -68,8 +68,8 @@ static void vectors(void **state)
 static void services_travel(void **state)
 {
 	struct backup_service services[] = {
-	    {(char *)"https://one.example/", (char *)"a.b..c.d"},
-	    {(char *)"https://two.example/\"x\"", (char *)"e"}};
+	    {(char *)"https://one.example/", (char *)"a.b..c.d", NULL},
+	    {(char *)"https://two.example/\"x\"", (char *)"e", (char *)"f.g.h"}};
 	struct backup_header header = plain_header(), found = {0};
 	struct buffer tar = {0};
 
@@ -85,6 +85,8 @@ static void services_travel(void **state)
 	assert_string_equal(found.services[0].key, services[0].key);
 	assert_string_equal(found.services[1].service, services[1].service);
 	assert_string_equal(found.services[1].key, services[1].key);
+	assert_null(found.services[0].owner);
+	assert_string_equal(found.services[1].owner, "f.g.h");
 	assert_null(found.issuers);
 	assert_false(found.has_proof);
 	backup_header_free(&found);
@@ -106,7 +108,7 @@ static void most_services(void **state)
 		memset(addresses[i], '"', 511);
 		snprintf(addresses[i], 16, "https://%05zu/", i);
 		addresses[i][strlen(addresses[i])] = '"';
-		services[i] = (struct backup_service){addresses[i], key};
+		services[i] = (struct backup_service){addresses[i], key, NULL};
 	}
 	memset(long_text, 'i', BACKUP_ISSUERS_MAX);
 	header.issuers = long_text;
