@@ -37,6 +37,8 @@ enum option_id {
 	/* of rehostd, its administration */
 	OPTION_CONTACT,
 	OPTION_COOLDOWN,
+	OPTION_DATA,
+	OPTION_DATABASE,
 	OPTION_EXTRA,
 	OPTION_FROM,
 	OPTION_LICENCE,
