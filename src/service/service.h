@@ -88,6 +88,7 @@ struct route {
 	handler handler;
 	size_t body_max; /* 0: none is read */
 	bool root; /* below the host instead of the address: /healthz */
+	bool quick; /* never waits, so that it is answered at once even if all else waits */
 };
 extern const struct route routes[]; /* routes.c; ends with a NULL pattern */
 
