@@ -46,7 +46,10 @@ static int key_object(const struct jose_set_key *key, json_t **ret, rh_error *er
 	return RH_OK;
 }
 
-/* Those keys of a set that the kind is pinned for: a compact JWK set, freed with free(). */
+/*
+ * Those keys of a set that the kind is pinned for: a compact JWK set, freed with free().  What
+ * a service says is signed, and what is said to it is encrypted.
+ */
 static int reduce(
     const struct jose_set *set, enum rh_pin_kind kind, char **ret, rh_error *error)
 {
@@ -55,7 +58,7 @@ static int reduce(
 	int code = RH_OK;
 
 	for (size_t i = 0; i < set->count && code == RH_OK; i++) {
-		if (kind == RH_PIN_ISSUER ? !set->keys[i].signs : !set->keys[i].encrypts)
+		if (kind == RH_PIN_ISSUER && !set->keys[i].signs)
 			continue;
 		code = key_object(&set->keys[i], &key, error);
 		if (code == RH_OK && json_array_append_new(keys, key) != 0)
@@ -117,27 +120,55 @@ static int set_pin(const struct jose_set *set, enum rh_pin_kind number, const ch
 	return code;
 }
 
+int pin_of_set(enum rh_pin_kind kind, const char *source, const struct buffer *bytes,
+    const char *name, struct pin *ret, rh_error *error)
+{
+	struct jose_set set;
+	rh_error why;
+	int code = jose_set_read(&set, bytes->data, bytes->size, pin_kinds[kind].member, &why);
+
+	if (code == RH_E_PIN_KEYS)
+		return error_set(error, code, "%.500s: %s", source, why.text);
+	if (code != RH_OK)
+		return error_set(error, code, "%s", why.text);
+	code = set_pin(&set, kind, source, name, ret, error);
+	jose_set_free(&set);
+	return code;
+}
+
 static int source_pin(enum rh_pin_kind kind, const char *source, const char *name,
     struct pin *ret, rh_error *error)
 {
 	struct buffer bytes = {0};
-	struct jose_set set;
-	rh_error why;
 	int code = read_source(source, &bytes, error);
 
-	if (code == RH_OK) {
-		code =
-		    jose_set_read(&set, bytes.data, bytes.size, pin_kinds[kind].member, &why);
-		if (code == RH_E_PIN_KEYS)
-			error_set(error, code, "%.500s: %s", source, why.text);
-		else if (code != RH_OK)
-			error_set(error, code, "%s", why.text);
-		if (code == RH_OK) {
-			code = set_pin(&set, kind, source, name, ret, error);
-			jose_set_free(&set);
-		}
-	}
+	if (code == RH_OK)
+		code = pin_of_set(kind, source, &bytes, name, ret, error);
 	buffer_free(&bytes);
+	return code;
+}
+
+int pin_keep(struct rh_store *store, enum rh_pin_kind kind, struct pin *pin, struct pins *ret,
+    rh_error *error)
+{
+	struct pins pins = {0};
+	int code = store_begin(store->store, error), done = code;
+
+	if (code == RH_OK)
+		code = pins_load(store, kind, &pins, error);
+	if (code == RH_OK)
+		done = code = pins_put(&pins, pin, error);
+	if (code == RH_OK || code == RH_S_UPDATED)
+		code = pins_save(store, kind, &pins, error);
+	if (code == RH_OK)
+		code = store_commit(store->store, error);
+	if (code != RH_OK)
+		store_rollback(store->store);
+	if (code == RH_OK || code == RH_S_ALREADY_HERE) {
+		*ret = pins;
+		return done;
+	}
+	pins_free(&pins);
 	return code;
 }
 
@@ -176,7 +207,7 @@ int rh_pin_add(rh_store *store, int kind, const char *source, const char *name,
 	char kept[sizeof((struct license *)0)->service];
 	struct pins pins = {0};
 	struct pin pin = {0};
-	int code = check_arguments(store, kind, error), done;
+	int code = check_arguments(store, kind, error);
 
 	if (code == RH_OK)
 		code = argument_text(source, "file or address", error);
@@ -185,22 +216,12 @@ int rh_pin_add(rh_store *store, int kind, const char *source, const char *name,
 	if (code != RH_OK)
 		return code;
 	text_copy(kept, sizeof kept, pin.name, strlen(pin.name));
-	done = code = store_begin(store->store, error);
-	if (code == RH_OK)
-		code = pins_load(store, kind, &pins, error);
-	if (code == RH_OK)
-		done = code = pins_put(&pins, &pin, error);
-	if (code == RH_OK || code == RH_S_UPDATED)
-		code = pins_save(store, kind, &pins, error);
-	if (code == RH_OK)
-		code = store_commit(store->store, error);
-	if (code != RH_OK)
-		store_rollback(store->store);
-	if ((code == RH_OK || code == RH_S_ALREADY_HERE) && function != NULL)
+	code = pin_keep(store, kind, &pin, &pins, error);
+	if (pins.count > 0 && function != NULL)
 		show(kind, pins_find(&pins, kept), function, context);
 	pin_free(&pin);
 	pins_free(&pins);
-	return code == RH_OK ? done : code;
+	return code;
 }
 
 int rh_pin_list(

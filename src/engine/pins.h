@@ -28,6 +28,19 @@ int pin_make(struct pin *ret, const struct pin_kind *kind, const char *name, con
     int64_t added, char *text, rh_error *error);
 void pin_free(struct pin *pin);
 
+/*
+ * A pin of the set that ${source} gave; ${name} NULL: what the set calls itself.
+ * RH_E_PIN_KEYS.
+ */
+int pin_of_set(enum rh_pin_kind kind, const char *source, const struct buffer *set,
+    const char *name, struct pin *ret, rh_error *error);
+/*
+ * Takes ${pin} over into the store, in one transaction: RH_OK, or as pins_put.  ${ret} gets
+ * the pins that are kept now, also with RH_S_ALREADY_HERE.
+ */
+int pin_keep(struct rh_store *store, enum rh_pin_kind kind, struct pin *pin, struct pins *ret,
+    rh_error *error);
+
 /* Where ${name} stands in the list, or would stand. */
 size_t pins_position(const struct pins *pins, const char *name, bool *ret_there);
 

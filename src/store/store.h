@@ -267,6 +267,13 @@ int store_value_get(struct store *store, const char *name, struct buffer *ret, r
 /* ${size} 0 removes it.  One durable transaction of its own, unless within one. */
 int store_value_set(
     struct store *store, const char *name, const void *value, size_t size, rh_error *error);
+/*
+ * Every value whose name starts with ${prefix}, in the order of names, within one moment.
+ * ${on_value} may not use the store; a code other than RH_OK stops.
+ */
+int store_value_walk(struct store *store, const char *prefix,
+    int (*on_value)(void *context, const void *value, size_t size, rh_error *error),
+    void *context, rh_error *error);
 
 /*
  * SQLite's own integrity check of every page; every fact, value and dictionary;

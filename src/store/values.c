@@ -109,6 +109,52 @@ done:
 	return code;
 }
 
+static int walk_values(struct store *store, const char *prefix,
+    int (*on_value)(void *context, const void *value, size_t size, rh_error *error),
+    void *context, rh_error *error)
+{
+	struct buffer value = {0};
+	sqlite3_stmt *statement;
+	const char *name;
+	int code, result = SQLITE_ROW;
+
+	code = statement_get(store, SQL_VALUE_ALL, &statement, error);
+	if (code != RH_OK)
+		return code;
+	while (code == RH_OK && (result = sqlite3_step(statement)) == SQLITE_ROW) {
+		name = (const char *)sqlite3_column_text(statement, 0);
+		if (name == NULL)
+			code = error_memory(error);
+		else if (strncmp(name, prefix, strlen(prefix)) == 0)
+			code = open_value(store, statement, &value, error);
+		else
+			continue;
+		if (code == RH_OK)
+			code = on_value(context, value.data, value.size, error);
+	}
+	if (code == RH_OK && result != SQLITE_DONE)
+		code = database_failed(store, result, DOING_READ, error);
+	sqlite3_reset(statement);
+	buffer_free_secret(&value);
+	return code;
+}
+
+int store_value_walk(struct store *store, const char *prefix,
+    int (*on_value)(void *context, const void *value, size_t size, rh_error *error),
+    void *context, rh_error *error)
+{
+	int code = store_read_begin(store, error);
+
+	if (code != RH_OK)
+		return code;
+	/* None may be missing, or there under a false name. */
+	code = values_check(store, error);
+	if (code == RH_OK)
+		code = walk_values(store, prefix, on_value, context, error);
+	store_read_end(store);
+	return code;
+}
+
 static int value_write(
     struct store *store, const char *name, const void *value, size_t size, rh_error *error)
 {
