@@ -20,15 +20,22 @@ struct item {
 	size_t capacity;
 };
 
+void content_free(struct content *content)
+{
+	store_row_free(&content->row);
+	buffer_free(&content->document);
+	buffer_free(&content->secret);
+	free(content->why);
+	*content = (struct content){.code = RH_OK};
+}
+
 static void item_free(void *context, void *pointer)
 {
 	struct item *item = pointer;
 
 	(void)context;
-	for (size_t i = 0; i < item->capacity; i++) {
-		store_row_free(&item->contents[i].row);
-		free(item->contents[i].why);
-	}
+	for (size_t i = 0; i < item->capacity; i++)
+		content_free(&item->contents[i]);
 	free(item->contents);
 	buffer_free_secret(&item->frame);
 	frame_parser_free(item->parser);
@@ -74,7 +81,10 @@ static struct content *next_content(struct item *item)
 	content = &item->contents[item->count++];
 	content->code = RH_OK;
 	content->chosen = false;
+	content->passed_over = false;
 	content->unchecked = false;
+	buffer_clear(&content->document);
+	buffer_clear(&content->secret);
 	content->computer[0] = '\0';
 	content->row.bytes = 0;
 	memset(&content->row.facts, 0, sizeof content->row.facts);
@@ -105,167 +115,41 @@ static int produce(void *context, void *pointer, bool *ret_end, rh_error *error)
 
 /* ---- One licence ---- */
 
-/* Takes the record that the member's name stands for. */
-static int take_record(void *context, const struct license *license,
-    const struct license_rights *rights, rh_error *error)
-{
-	struct content *content = context;
-	char component[LICENSE_COMPONENT_SIZE];
-	int code = license_path_component(component, license->id, error);
-
-	if (code != RH_OK || strcmp(component, content->component) != 0)
-		return code;
-	content->row.facts = *license;
-	if (rights != NULL)
-		memcpy(content->computer, rights->computer, sizeof content->computer);
-	return RH_OK;
-}
-
-/* The document among the members, as it was read when it was added. */
-static struct license_document document_of(
-    const struct content *content, const struct frame_license *members)
-{
-	struct license_document document = {.data = members->document,
-	    .size = members->document_size,
-	    .name = members->component};
-
-	if (content->state.name[0] != '\0')
-		document.name = content->state.name;
-	if (content->state.format[0] != '\0')
-		document.format = content->state.format;
-	return document;
-}
-
-/*
- * The facts as the backup tells them; false if it does not.  A document that proves itself is
- * worth more than words that anybody may have put beside it, whatever they call it.
- */
-static bool believe_facts(struct content *content, const struct frame_license *members)
-{
-	struct license *facts = &content->row.facts;
-	struct license_document document = document_of(content, members);
-	char component[LICENSE_COMPONENT_SIZE];
-
-	if (members->facts_size > 0 &&
-	    license_facts_parse(facts, members->facts, members->facts_size) &&
-	    (members->proven || (!license_format_signed(facts->format) &&
-				    !license_document_signed(&document))) &&
-	    license_path_component(component, facts->id, NULL) == RH_OK &&
-	    strcmp(component, members->component) == 0)
-		return true;
-	facts->id[0] = '\0';
-	return false;
-}
-
-/* RH_E_LICENSE_DAMAGED unless the document says what the backup tells of it. */
-static int compare_facts(
-    const struct content *content, const struct frame_license *members, rh_error *error)
-{
-	struct buffer line = {0};
-	struct license told;
-	int code;
-
-	if (members->facts_size == 0 ||
-	    !license_facts_parse(&told, members->facts, members->facts_size))
-		return RH_OK;
-	code = license_facts_format(&content->row.facts, &line, error);
-	if (code == RH_OK && (line.size != members->facts_size ||
-				 memcmp(line.data, members->facts, line.size) != 0))
-		code = error_set(error, RH_E_LICENSE_DAMAGED,
-		    "the document of %s says something else than the backup tells of it",
-		    members->component);
-	buffer_free(&line);
-	return code;
-}
-
-/* The facts as the document says them. */
-static int read_document(const struct contents *run, struct content *content,
-    const struct frame_license *members, rh_error *error)
-{
-	struct license_document document = document_of(content, members);
-	int code;
-
-	document.trust = run->belief->trusts ? &run->belief->trust.trust : NULL;
-	code = license_read(&document, take_record, content, error);
-	if (code == RH_OK && content->row.facts.id[0] == '\0')
-		return error_set(error, RH_E_LICENSE_DAMAGED,
-		    "the document of %s holds another licence", members->component);
-	content->unchecked = code == RH_OK && document.trust == NULL &&
-			     license_format_signed(content->row.facts.format);
-	return code;
-}
-
-/* Whose counts they are the document says, unless the owner's computer does. */
-static void bind_counts(struct content *content, const struct frame_license *members)
-{
-	if (!members->proven && content->row.facts.count_count > 0 &&
-	    license_format_signed(content->row.facts.format))
-		memcpy(
-		    content->state.computer, content->computer, sizeof content->state.computer);
-}
-
-/*
- * No computer writes a signed licence into a backup that denies it: somebody else did, to get
- * it past the computer that it was issued to.
- */
-static int check_right(
-    const struct content *content, const struct frame_license *members, rh_error *error)
-{
-	const struct license *facts = &content->row.facts;
-
-	if (!license_format_signed(facts->format) || license_class(facts) != LICENSE_RESTRICTED)
-		return RH_OK;
-	return error_set(error, RH_E_RESTRICTED,
-	    "the licence %s does not grant the right to back up, and is in one",
-	    members->component);
-}
-
-/* The secret must be as the class wants it: a managed one sealed, no other. */
-static int check_secret(
-    const struct content *content, const struct frame_license *members, rh_error *error)
-{
-	bool managed = license_class(&content->row.facts) == LICENSE_MANAGED;
-
-	if (members->secret_size == 0 || members->sealed == managed)
-		return RH_OK;
-	return error_set(error, RH_E_LICENSE_DAMAGED,
-	    managed ? "the managed licence %s has a secret that is not sealed"
-		    : "the secret of %s is sealed for a service that the licence does not name",
-	    members->component);
-}
-
-static int read_facts(const struct contents *run, struct content *content,
-    const struct frame_license *members, rh_error *error)
-{
-	int code = RH_OK;
-
-	if (members->state_size > 0)
-		code = license_state_parse(
-		    &content->state, members->state, members->state_size, error);
-	if (code == RH_OK && run->believe && believe_facts(content, members))
-		return check_secret(content, members, error);
-	if (code == RH_OK)
-		code = read_document(run, content, members, error);
-	if (code == RH_OK)
-		code = check_right(content, members, error);
-	if (code == RH_OK)
-		bind_counts(content, members);
-	if (code == RH_OK && !run->believe)
-		code = compare_facts(content, members, error);
-	return code == RH_OK ? check_secret(content, members, error) : code;
-}
-
 /* Keeps the reason and goes on, if it concerns this licence alone. */
-static int set_aside(struct content *content, int code, const rh_error *why, rh_error *error)
+static int set_aside(const struct contents *run, struct content *content, int code,
+    const rh_error *why, rh_error *error)
 {
 	if (!license_code(code))
 		return code;
+	content->passed_over = (run->leave_out & CONTENTS_DAMAGED) != 0;
 	content->why = malloc(sizeof *content->why);
 	if (content->why == NULL)
 		return error_memory(error);
 	*content->why = *why;
 	content->code = code;
 	return RH_OK;
+}
+
+static bool managed(const struct content *content)
+{
+	return license_class(&content->row.facts) == LICENSE_MANAGED;
+}
+
+/* Only a service can open the secret of a managed one. */
+static int take_chosen(struct item *item, struct content *content,
+    const struct frame_license *members, rh_error *error)
+{
+	struct contents *run = item->run;
+	bool keep = managed(content) && run->keep;
+	int code = keep ? content_keep(content, members, error) : RH_OK;
+
+	if (code == RH_OK && item->sealer != NULL && (keep || !managed(content)))
+		code = store_seal(item->sealer, &content->row, members->document,
+		    members->document_size, keep ? NULL : members->secret, members->secret_size,
+		    license_state_empty(&content->state) ? NULL : &content->state, error);
+	if (code == RH_OK && run->on_members != NULL)
+		code = run->on_members(run->context, members, error);
+	return code;
 }
 
 static int on_license(void *context, const struct frame_license *members, rh_error *error)
@@ -285,35 +169,30 @@ static int on_license(void *context, const struct frame_license *members, rh_err
 	content->row.digest_known = true;
 	memcpy(content->row.digest, members->digest, DIGEST_SIZE);
 	content->row.state_version = 0;
-	code = read_facts(run, content, members, &why);
+	code = content_read(run, content, members, &why);
 	if (code != RH_OK) {
 		if (error != NULL)
 			*error = why;
-		return set_aside(content, code, &why, error);
+		return set_aside(run, content, code, &why, error);
 	}
-	content->chosen = filter_passes(
-	    run->filter, license_view(&view, run->report->language, &content->row.facts,
-			     members->document_size, run->added));
-	if (!content->chosen)
-		return RH_OK;
-	/* Only a service can open the secret of a managed one. */
-	if (item->sealer != NULL && license_class(&content->row.facts) != LICENSE_MANAGED)
-		code = store_seal(item->sealer, &content->row, members->document,
-		    members->document_size, members->secret, members->secret_size,
-		    license_state_empty(&content->state) ? NULL : &content->state, error);
-	if (code == RH_OK && run->on_members != NULL)
-		code = run->on_members(run->context, members, error);
-	return code;
+	content->passed_over =
+	    (run->leave_out & (managed(content) ? CONTENTS_MANAGED : CONTENTS_OWNED)) != 0;
+	content->chosen = !content->passed_over &&
+			  filter_passes(run->filter,
+			      license_view(&view, run->report->language, &content->row.facts,
+				  members->document_size, run->added));
+	return content->chosen ? take_chosen(item, content, members, error) : RH_OK;
 }
 
 static int on_damaged(void *context, const char *component, const rh_error *why)
 {
-	struct content *content = next_content(context);
+	struct item *item = context;
+	struct content *content = next_content(item);
 
 	if (content == NULL)
 		return RH_E_MEMORY;
 	snprintf(content->component, sizeof content->component, "%s", component);
-	return set_aside(content, RH_E_LICENSE_DAMAGED, why, NULL);
+	return set_aside(item->run, content, RH_E_LICENSE_DAMAGED, why, NULL);
 }
 
 static int transform(void *context, void *pointer, rh_error *error)
@@ -340,11 +219,15 @@ static int consume(void *context, void *pointer, rh_error *error)
 {
 	struct contents *run = context;
 	struct item *item = pointer;
-	uint64_t bytes = 0;
+	uint64_t licenses = 0, bytes = 0, done = 0;
 	int code = RH_OK;
 
 	for (size_t i = 0; i < item->count && code == RH_OK; i++) {
 		bytes += item->contents[i].row.bytes;
+		if (!item->contents[i].passed_over) {
+			licenses++;
+			done += item->contents[i].row.bytes;
+		}
 		say_unchecked(run, &item->contents[i]);
 		code = run->on_content(run->context, &item->contents[i], error);
 		if (code == RH_OK)
@@ -352,7 +235,8 @@ static int consume(void *context, void *pointer, rh_error *error)
 	}
 	run->licenses += item->count;
 	run->bytes += bytes;
-	report_done(run->report, item->count, bytes);
+	if (!run->quiet)
+		report_done(run->report, licenses, done);
 	return code;
 }
 

@@ -166,6 +166,9 @@ int opening_reader(struct opening *opening, struct report *report, struct backup
 
 /* Whether an older generation is left to try after RH_E_BACKUP_CORRUPT; says so. */
 bool opening_older(struct opening *opening, struct report *report);
+
+/* The generation that opening_reader gave last, from its beginning. */
+int opening_again(const struct opening *opening, struct backup_reader **ret, rh_error *error);
 void opening_end(struct opening *opening);
 
 /* ---- belief.c: how far a backup is believed ---- */
@@ -198,8 +201,14 @@ struct content {
 	int code; /* RH_OK, or why the licence cannot be used */
 	rh_error *why; /* NULL if code is RH_OK */
 	bool chosen; /* by the filter */
+	bool passed_over; /* left out this time: nothing is to be said of it */
+	struct buffer document; /* with ${contents->keep} */
+	struct buffer secret; /* as it lies in the backup: sealed */
 	bool unchecked; /* signed, and nobody could tell whether rightly */
 };
+
+/* What may be left out of a reading. */
+enum contents_part { CONTENTS_OWNED = 1, CONTENTS_MANAGED = 2, CONTENTS_DAMAGED = 4 };
 
 struct contents {
 	struct report *report;
@@ -213,6 +222,13 @@ struct contents {
 	 * proven; else compare them.
 	 */
 	bool believe;
+	unsigned leave_out; /* enum contents_part */
+	/*
+	 * Of managed ones, gives document and sealed secret along, and the computer that it was
+	 * issued to; a row that is sealed waits for its secret (store_seal_secret).
+	 */
+	bool keep;
+	bool quiet; /* ${on_content} tells report_done itself */
 
 	/* On a worker thread, for each usable licence that the filter chose; may be NULL. */
 	int (*on_members)(void *context, const struct frame_license *members, rh_error *error);
@@ -240,6 +256,14 @@ int contents_learn(struct contents *contents, rh_error *error);
 int contents_run(struct contents *contents, rh_error *error);
 
 void contents_free(struct contents *contents);
+/* Of one that was taken out of the hands of a reading. */
+void content_free(struct content *content);
+
+/* contents_facts.c: fills facts and state.  A code of license_code is of this one alone. */
+int content_read(const struct contents *run, struct content *content,
+    const struct frame_license *members, rh_error *error);
+/* Copies of what a service is asked with. */
+int content_keep(struct content *content, const struct frame_license *members, rh_error *error);
 
 /* For readers that only count: what became of each licence. */
 struct tally {

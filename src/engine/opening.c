@@ -113,6 +113,12 @@ bool opening_older(struct opening *opening, struct report *report)
 	return false;
 }
 
+int opening_again(const struct opening *opening, struct backup_reader **ret, rh_error *error)
+{
+	return backup_reader_new(opening->directory, opening->generations[opening->next].file,
+	    &opening->keys, ret, error);
+}
+
 void opening_end(struct opening *opening)
 {
 	backup_directory_close(opening->directory);
