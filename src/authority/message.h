@@ -14,11 +14,14 @@
  * keeps, and appends JSON to ${ret}.
  */
 
-#define MESSAGE_MAX (1024 * 1024) /* bytes of a body */
+#define MESSAGE_MAX (1024 * 1024) /* bytes of a request */
+#define MESSAGE_REPLY_MAX (4 * 1024 * 1024) /* bytes of a reply */
 #define MESSAGE_LICENSES_MAX 500
 #define MESSAGE_TARGET (512 * 1024) /* bytes after which a client ends a batch */
 #define MESSAGE_PROOF_MAX 4096 /* characters of Rehost-Proof */
 #define MESSAGE_NONCE_MAX 128 /* characters */
+#define MESSAGE_ID_MAX 255 /* bytes of a licence's id, and of an issuer */
+#define MESSAGE_COMPUTERS_MAX 1000 /* that are told of one licence */
 #define MESSAGE_NAME_MAX 64 /* characters (not bytes) of a computer's name */
 #define MESSAGE_IDEMPOTENCY_MIN 16
 #define MESSAGE_IDEMPOTENCY_MAX 64

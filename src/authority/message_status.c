@@ -1,0 +1,166 @@
+#include <stdlib.h>
+
+#include "authority/message_json.h"
+
+/* ---- Reading ---- */
+
+/* How many computers stand in all licences, so that they get room at once. */
+static size_t all_computers(struct message_in *in, const json_t *licenses)
+{
+	size_t count = 0;
+
+	in->list = "licenses";
+	for (size_t i = 0; i < json_array_size(licenses) && in->code == RH_OK; i++) {
+		in->index = i;
+		in->object = json_array_get(licenses, i);
+		if (json_object_get(in->object, "code") == NULL)
+			count += json_array_size(
+			    message_in_array(in, "computers", 0, MESSAGE_COMPUTERS_MAX));
+	}
+	return count;
+}
+
+static void read_computer(struct message_in *in, struct status_computer *computer)
+{
+	computer->computer = message_in_thumbprint(in, "computer", MESSAGE_NEEDED);
+	computer->name = message_in_text(in, "name", MESSAGE_OPTIONAL, 4 * MESSAGE_NAME_MAX);
+	computer->since = message_in_time(in, "since", MESSAGE_OPTIONAL);
+	computer->releasing = message_in_time(in, "releasing", MESSAGE_OPTIONAL);
+	computer->original = message_in_bool(in, "original");
+	computer->you = message_in_bool(in, "you");
+}
+
+/* ${computers} has room for those of this licence. */
+static void read_license(
+    struct message_in *in, struct status_license *license, struct status_computer *computers)
+{
+	const json_t *array = json_object_get(in->object, "computers");
+	enum message_need need;
+
+	license->next = MESSAGE_TIME_NONE;
+	license->code = message_in_problem(in, MESSAGE_OPTIONAL);
+	need = license->code != NULL ? MESSAGE_OPTIONAL : MESSAGE_NEEDED;
+	license->id = message_in_text(in, "id", need, MESSAGE_ID_MAX);
+	license->issuer = message_in_text(in, "issuer", need, MESSAGE_ID_MAX);
+	if (license->code != NULL) {
+		license->detail =
+		    message_in_text(in, "detail", MESSAGE_OPTIONAL, MESSAGE_DETAIL_MAX);
+		return;
+	}
+	license->title = message_in_text(in, "title", MESSAGE_OPTIONAL, MESSAGE_TEXT_MAX);
+	license->limit = message_in_count(in, "limit", MESSAGE_NEEDED);
+	license->free = message_in_count(in, "free", MESSAGE_NEEDED);
+	license->next = message_in_time(in, "next", MESSAGE_OPTIONAL);
+	license->computers = computers;
+	license->computer_count = json_array_size(array);
+	in->inner = "computers";
+	for (size_t i = 0; i < license->computer_count && in->code == RH_OK; i++) {
+		in->inner_index = i;
+		in->object = json_array_get(array, i);
+		read_computer(in, &computers[i]);
+	}
+	in->inner = NULL;
+}
+
+/* The licences, and behind them in the same memory all their computers. */
+static void read_licenses(struct message_in *in, struct status_reply *message)
+{
+	const json_t *array = message_in_array(in, "licenses", 1, MESSAGE_LICENSES_MAX);
+	size_t count = json_array_size(array), more = all_computers(in, array);
+	struct status_computer *computers;
+
+	message->licenses =
+	    message_in_new(in, 1, count * sizeof *message->licenses + more * sizeof *computers);
+	if (in->code != RH_OK)
+		return;
+	computers = (struct status_computer *)(message->licenses + count);
+	for (size_t i = 0; i < count && in->code == RH_OK; i++) {
+		in->index = i;
+		in->object = json_array_get(array, i);
+		read_license(in, &message->licenses[i], computers);
+		computers += message->licenses[i].computer_count;
+	}
+	message->license_count = count;
+}
+
+int status_reply_read(
+    struct status_reply *message, const void *json, size_t size, rh_error *error)
+{
+	struct message_in in = {.message = "reply about computers", .error = error};
+	struct status_reply read = {0};
+
+	message_in_open(&in, json, size, MESSAGE_REPLY_MAX, &read.root);
+	read.head = message_in_jws(&in, "head", MESSAGE_NEEDED);
+	read_licenses(&in, &read);
+	if (in.code == RH_OK)
+		*message = read;
+	else
+		status_reply_free(&read);
+	return in.code;
+}
+
+/* ---- Writing ---- */
+
+static json_t *write_computers(struct message_out *out, const struct status_license *license)
+{
+	json_t *array = message_out_array(out);
+
+	for (size_t i = 0; i < license->computer_count && out->code == RH_OK; i++) {
+		const struct status_computer *computer = &license->computers[i];
+		json_t *object = message_out_object(out);
+
+		message_out_text(out, object, "computer", computer->computer);
+		message_out_text(out, object, "name", computer->name);
+		message_out_time(out, object, "since", computer->since);
+		message_out_time(out, object, "releasing", computer->releasing);
+		if (computer->original)
+			message_out_bool(out, object, "original", true);
+		if (computer->you)
+			message_out_bool(out, object, "you", true);
+		message_out_append(out, array, object);
+	}
+	return array;
+}
+
+static json_t *write_license(struct message_out *out, const struct status_license *license)
+{
+	json_t *object = message_out_object(out);
+
+	message_out_text(out, object, "id", license->id);
+	message_out_text(out, object, "issuer", license->issuer);
+	if (license->code != NULL) {
+		message_out_text(out, object, "code", license->code);
+		message_out_text(out, object, "detail", license->detail);
+		return object;
+	}
+	message_out_bounds(out, license->computer_count, 0, MESSAGE_COMPUTERS_MAX);
+	message_out_text(out, object, "title", license->title);
+	message_out_number(out, object, "limit", license->limit);
+	message_out_number(out, object, "free", license->free);
+	message_out_time(out, object, "next", license->next);
+	message_out_set(out, object, "computers", write_computers(out, license));
+	return object;
+}
+
+int status_reply_write(const struct status_reply *message, struct buffer *ret, rh_error *error)
+{
+	struct message_out out = {.error = error};
+	json_t *root, *array;
+
+	message_out_bounds(&out, message->license_count, 1, MESSAGE_LICENSES_MAX);
+	root = message_out_object(&out);
+	array = message_out_array(&out);
+	for (size_t i = 0; i < message->license_count && out.code == RH_OK; i++)
+		message_out_append(&out, array, write_license(&out, &message->licenses[i]));
+	message_out_text(&out, root, "head", message->head);
+	message_out_set(&out, root, "licenses", array);
+	return message_out_finish(&out, root, MESSAGE_REPLY_MAX, ret);
+}
+
+void status_reply_free(struct status_reply *message)
+{
+	if (message->root != NULL)
+		free(message->licenses);
+	json_decref(message->root);
+	*message = (struct status_reply){0};
+}
