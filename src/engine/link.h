@@ -34,10 +34,23 @@ struct link_options {
  * RH_E_INDIVIDUALIZE without consent, with the privacy address in the text; nothing was sent
  * then. The identity is durable before it is used.  Not within a transaction of the store.
  * RH_E_SERVICE_KEYS if the keys that are pinned and those that the service shows have none in
- * common; if they have, the pin is renewed.
+ * common; if they have, the pin is renewed.  ${report} lives as long as the link.
  */
 int link_open(struct rh_store *store, const char *address, const struct link_options *options,
     struct report *report, struct link **ret, rh_error *error);
+
+/*
+ * session_restore, session_status and session_release; when the service signs with a key that
+ * is not pinned, its keys are fetched anew, as by link_open, and the same is sent again.  Not
+ * within a transaction.
+ */
+int link_restore(struct link *link, struct restore_request *request, struct restore_reply *ret,
+    rh_error *error);
+int link_status(struct link *link, struct restore_request *request, struct status_reply *ret,
+    rh_error *error);
+int link_release(struct link *link, const struct jose_key *release_key,
+    struct release_request *request, struct release_reply *ret, rh_error *error);
+
 /* Keeps the last head; within the caller's transaction, or in one of its own. */
 int link_save(struct link *link, rh_error *error);
 void link_close(struct link *link);
@@ -56,12 +69,5 @@ struct link_identity {
 int link_identities(struct rh_store *store,
     int (*function)(void *context, const struct link_identity *identity, rh_error *error),
     void *context, rh_error *error);
-
-/* INDIVIDUALIZE (report.c). */
-void report_individualize(struct report *report, const rh_individualize *individualize);
-/* LIMIT: ${address} is to be opened. */
-void report_limit(struct report *report, const rh_license *license, const char *address);
-/* NEEDS_INDIVIDUALIZATION */
-void report_needs_individualization(struct report *report, const char *privacy);
 
 #endif

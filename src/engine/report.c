@@ -95,27 +95,28 @@ void report_init(
 	language_of_user(report->language);
 }
 
-static void send(struct report *report, enum rh_event_type type, int code,
-    const rh_license *license, const char *text)
+/* ${event} says what is particular to it; its text is not NULL. */
+static void send_event(struct report *report, rh_event event)
 {
 	const rh_listener *listener = report->listener;
-	rh_event event = {
-	    .type = type,
-	    .operation = report->operation,
-	    .code = code,
-	    .licenses_total = report->licenses_total,
-	    .licenses_done = report->licenses_done,
-	    .bytes_total = report->bytes_total,
-	    .bytes_done = report->bytes_done,
-	    .license = license,
-	    .text = text,
-	    .next_step = code != RH_OK ? rh_code_next_step(code) : "",
-	};
 
+	event.operation = report->operation;
+	event.licenses_total = report->licenses_total;
+	event.licenses_done = report->licenses_done;
+	event.bytes_total = report->bytes_total;
+	event.bytes_done = report->bytes_done;
+	event.next_step = event.code != RH_OK ? rh_code_next_step(event.code) : "";
 	if (listener == NULL || listener->on_event == NULL)
 		return;
 	if (listener->on_event(listener->context, &event) != 0)
 		report->stopped = true;
+}
+
+static void send(struct report *report, enum rh_event_type type, int code,
+    const rh_license *license, const char *text)
+{
+	send_event(
+	    report, (rh_event){.type = type, .code = code, .license = license, .text = text});
 }
 
 void report_event(struct report *report, enum rh_event_type type)
@@ -165,6 +166,30 @@ void report_restricted(
     struct report *report, int code, const rh_license *license, const char *text)
 {
 	send(report, RH_EVENT_RESTRICTED, code, license, text);
+}
+
+void report_limit(struct report *report, const rh_license *license, const char *address)
+{
+	send(report, RH_EVENT_LIMIT, RH_E_LIMIT_REACHED, license, address);
+}
+
+void report_needs_individualization(struct report *report, const char *privacy)
+{
+	send(report, RH_EVENT_NEEDS_INDIVIDUALIZATION, RH_E_INDIVIDUALIZE, NULL, privacy);
+}
+
+void report_individualize(struct report *report, const rh_individualize *individualize)
+{
+	int code = RH_OK;
+
+	if (individualize->state == RH_INDIVIDUALIZE_FAIL)
+		code = RH_E_INDIVIDUALIZE_FAILED;
+	else if (individualize->state == RH_INDIVIDUALIZE_CANCEL)
+		code = RH_E_CANCELED;
+	send_event(report, (rh_event){.type = RH_EVENT_INDIVIDUALIZE,
+			       .code = code,
+			       .text = "",
+			       .individualize = individualize});
 }
 
 int report_end(struct report *report, int code, const rh_error *error)

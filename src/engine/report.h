@@ -50,6 +50,15 @@ void report_license(
 void report_restricted(
     struct report *report, int code, const rh_license *license, const char *text);
 
+/* LIMIT: ${address} is to be opened. */
+void report_limit(struct report *report, const rh_license *license, const char *address);
+
+/* NEEDS_INDIVIDUALIZATION: ${privacy} is the address of the notice. */
+void report_needs_individualization(struct report *report, const char *privacy);
+
+/* INDIVIDUALIZE; after a failure or a cancel with that code. */
+void report_individualize(struct report *report, const rh_individualize *individualize);
+
 /* The last event.  Returns ${code}. */
 int report_end(struct report *report, int code, const rh_error *error);
 
