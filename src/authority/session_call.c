@@ -189,7 +189,8 @@ static int run(struct session *session, enum message_path path, const struct buf
 	    .limit = path == MESSAGE_KEYS ? JOSE_SET_MAX : SESSION_REPLY_MAX,
 	    .all_bodies = true,
 	    .connect_ms = connect_ms(tries),
-	    .total_ms = SESSION_REQUEST_MS,
+	    .total_ms =
+		session->setup.request_ms > 0 ? session->setup.request_ms : SESSION_REQUEST_MS,
 	    .stop = stop,
 	    .watch = watch,
 	    .context = session,
