@@ -61,6 +61,7 @@ struct session_setup {
 	/* Told about each exchange, for WM_INDIVIDUALIZE_STATUS; may be NULL. */
 	void (*progress)(void *context, const struct session_progress *progress);
 	void *context;
+	long request_ms; /* of one try; 0: SESSION_REQUEST_MS */
 	const char
 	    *language; /* Accept-Language: a tag of BCP 47; else, or NULL, none is sent */
 };
