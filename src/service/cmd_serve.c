@@ -1,0 +1,74 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/exit.h"
+#include "cli/record.h"
+#include "cli/talk.h"
+#include "service/cmd.h"
+#include "service/serve.h"
+
+#define ALIASES_MAX 64
+#define LISTEN_DEFAULT "127.0.0.1:8443"
+#define CONNECTIONS_DEFAULT 512
+#define PER_ADDRESS_DEFAULT 64
+#define RATE_DEFAULT 50
+
+/* One line, from which programs learn the port. */
+static void say_where(const char *url, const char *address)
+{
+	if (record_wanted())
+		record_write(json_pack("{s:s,s:s}", "listening", url, "address", address));
+	else
+		printf("listening on %s, service address %s\n", url, address);
+	fflush(stdout);
+}
+
+static int read_aliases(const struct arguments *arguments, const char **ret)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < arguments->given_count; i++) {
+		if (arguments->given[i].id != OPTION_ALIAS)
+			continue;
+		if (count == ALIASES_MAX) {
+			talk_error("too many aliases: at most %d", ALIASES_MAX);
+			return EXIT_USAGE;
+		}
+		ret[count++] = arguments->given[i].value;
+	}
+	ret[count] = NULL;
+	return EXIT_DONE;
+}
+
+int cmd_serve(const struct arguments *arguments)
+{
+	const char *aliases[ALIASES_MAX + 1];
+	const char *const *values = arguments->values;
+	const char *place =
+	    values[OPTION_LISTEN] == NULL ? LISTEN_DEFAULT : values[OPTION_LISTEN];
+	const bool proxy = option_given(arguments, OPTION_BEHIND_PROXY);
+	/* All clients of a proxy have one address, and so have those of this computer. */
+	const bool shared = proxy || strncmp(place, "127.", 4) == 0 ||
+			    strncmp(place, "[::1]", 5) == 0 ||
+			    strncmp(place, "localhost:", 10) == 0;
+	const struct serve_setup setup = {.data = values[OPTION_DATA],
+	    .database = values[OPTION_DATABASE],
+	    .address = values[OPTION_ADDRESS],
+	    .aliases = aliases,
+	    .listen = place,
+	    .tls_certificate = values[OPTION_TLS_CERTIFICATE],
+	    .tls_key = values[OPTION_TLS_KEY],
+	    .operator_name = values[OPTION_OPERATOR],
+	    .privacy_contact = values[OPTION_PRIVACY_CONTACT],
+	    .behind_proxy = proxy,
+	    .connections = option_number(arguments, OPTION_CONNECTIONS, CONNECTIONS_DEFAULT),
+	    .per_address =
+		option_number(arguments, OPTION_PER_ADDRESS, shared ? 0 : PER_ADDRESS_DEFAULT),
+	    .rate = option_number(arguments, OPTION_RATE, RATE_DEFAULT)};
+	rh_error error;
+	int status = read_aliases(arguments, aliases);
+
+	if (status != EXIT_DONE)
+		return status;
+	return serve(&setup, say_where, &error) == RH_OK ? EXIT_DONE : cmd_fail(&error);
+}
