@@ -69,6 +69,7 @@ class Postgres:
             "wal_level": "replica",
             "hot_standby": "on",
             "log_min_messages": "warning",
+            "log_checkpoints": "off",
             "jit": "off",
         }
         self.settings.update(settings or {})
@@ -150,15 +151,16 @@ class Postgres:
         """kill -9 of all its processes at once, as if the computer had lost its power."""
         if self.process is None:
             return
-        # Each backend leads a process group of its own, but all are of one session.
-        session = self.process.pid
-        for _ in range(2):
-            for entry in pathlib.Path("/proc").iterdir():
-                if entry.name.isdigit() and session_of(entry) == session:
-                    try:
-                        os.kill(int(entry.name), signal.SIGKILL)
-                    except ProcessLookupError:
-                        pass
+        # The server first stands still, so that it starts no others meanwhile.
+        self.process.send_signal(signal.SIGSTOP)
+        children = [int(entry.name) for entry in pathlib.Path("/proc").iterdir()
+                    if entry.name.isdigit() and parent_of(entry) == self.process.pid]
+        self.process.kill()
+        for child in children:
+            try:
+                os.kill(child, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
         self.process.wait(60)
         self.process = None
 
@@ -251,9 +253,9 @@ class Postgres:
         self.sql("SELECT pg_promote(true, 60)")
 
 
-def session_of(entry):
+def parent_of(entry):
     try:
-        return int((entry / "stat").read_text().rpartition(")")[2].split()[3])
+        return int((entry / "stat").read_text().rpartition(")")[2].split()[1])
     except (OSError, ValueError, IndexError):
         return None
 
