@@ -54,12 +54,12 @@ int computers_request_read(
 int computers_request_write(
     const struct computers_request *message, struct buffer *ret, rh_error *error)
 {
-	struct message_out out = {.error = error};
-	json_t *root = message_out_object(&out);
+	struct message_out out;
 
-	message_out_text(&out, root, "name", message->name);
-	message_out_text(&out, root, "release", message->release);
-	return message_out_finish(&out, root, MESSAGE_MAX, ret);
+	message_out_begin(&out, ret, error);
+	message_out_text(&out, "name", message->name);
+	message_out_text(&out, "release", message->release);
+	return message_out_finish(&out, MESSAGE_MAX);
 }
 
 void computers_request_free(struct computers_request *message)
@@ -87,12 +87,12 @@ int computers_reply_read(
 int computers_reply_write(
     const struct computers_reply *message, struct buffer *ret, rh_error *error)
 {
-	struct message_out out = {.error = error};
-	json_t *root = message_out_object(&out);
+	struct message_out out;
 
-	message_out_text(&out, root, "certificate", message->certificate);
-	message_out_text(&out, root, "head", message->head);
-	return message_out_finish(&out, root, MESSAGE_REPLY_MAX, ret);
+	message_out_begin(&out, ret, error);
+	message_out_text(&out, "certificate", message->certificate);
+	message_out_text(&out, "head", message->head);
+	return message_out_finish(&out, MESSAGE_REPLY_MAX);
 }
 
 void computers_reply_free(struct computers_reply *message)
@@ -124,15 +124,15 @@ int release_request_read(
 int release_request_write(
     const struct release_request *message, struct buffer *ret, rh_error *error)
 {
-	struct message_out out = {.error = error};
-	json_t *root = message_out_object(&out);
+	struct message_out out;
 
-	message_out_text(&out, root, "computer", message->computer);
-	message_out_text(&out, root, "proof", message->proof);
-	message_out_text(&out, root, "owner", message->owner);
+	message_out_begin(&out, ret, error);
+	message_out_text(&out, "computer", message->computer);
+	message_out_text(&out, "proof", message->proof);
+	message_out_text(&out, "owner", message->owner);
 	if (message->cancel)
-		message_out_bool(&out, root, "cancel", true);
-	return message_out_finish(&out, root, MESSAGE_MAX, ret);
+		message_out_true(&out, "cancel");
+	return message_out_finish(&out, MESSAGE_MAX);
 }
 
 void release_request_free(struct release_request *message)
@@ -165,14 +165,14 @@ int release_reply_read(
 int release_reply_write(
     const struct release_reply *message, struct buffer *ret, rh_error *error)
 {
-	struct message_out out = {.error = error};
-	json_t *root = message_out_object(&out);
+	struct message_out out;
 
-	message_out_text(&out, root, "computer", message->computer);
-	message_out_text(&out, root, "state", states[message->state]);
-	message_out_time(&out, root, "effective", message->effective);
-	message_out_text(&out, root, "head", message->head);
-	return message_out_finish(&out, root, MESSAGE_REPLY_MAX, ret);
+	message_out_begin(&out, ret, error);
+	message_out_text(&out, "computer", message->computer);
+	message_out_text(&out, "state", states[message->state]);
+	message_out_time(&out, "effective", message->effective);
+	message_out_text(&out, "head", message->head);
+	return message_out_finish(&out, MESSAGE_REPLY_MAX);
 }
 
 void release_reply_free(struct release_reply *message)
@@ -222,21 +222,21 @@ int problem_reply_read(
 int problem_reply_write(
     const struct problem_reply *message, struct buffer *ret, rh_error *error)
 {
-	struct message_out out = {.error = error};
-	json_t *root = message_out_object(&out);
+	struct message_out out;
 	char type[sizeof PROBLEM_TYPE + MESSAGE_CODE_MAX] = "";
 
+	message_out_begin(&out, ret, error);
 	if (strlen(message->code) > MESSAGE_CODE_MAX)
 		out.code =
 		    error_set(error, RH_E_ARGUMENT, "a message: member code is too long");
 	if (out.code == RH_OK)
 		strcpy(stpcpy(type, PROBLEM_TYPE), message->code);
-	message_out_text(&out, root, "type", type);
-	message_out_text(&out, root, "title", message->title);
-	message_out_number(&out, root, "status", message->status);
-	message_out_text(&out, root, "detail", message->detail);
-	message_out_text(&out, root, "code", message->code);
-	return message_out_finish(&out, root, MESSAGE_REPLY_MAX, ret);
+	message_out_text(&out, "type", type);
+	message_out_text(&out, "title", message->title);
+	message_out_number(&out, "status", message->status);
+	message_out_text(&out, "detail", message->detail);
+	message_out_text(&out, "code", message->code);
+	return message_out_finish(&out, MESSAGE_REPLY_MAX);
 }
 
 void problem_reply_free(struct problem_reply *message)

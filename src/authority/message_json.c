@@ -1,3 +1,4 @@
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -247,74 +248,128 @@ void *message_in_new(struct message_in *in, size_t count, size_t size)
 
 /* ---- Writing ---- */
 
-static json_t *made(struct message_out *out, json_t *value)
-{
-	if (value == NULL && out->code == RH_OK)
-		out->code = error_memory(out->error);
-	return value;
-}
-
-json_t *message_out_object(struct message_out *out)
-{
-	return out->code == RH_OK ? made(out, json_object()) : NULL;
-}
-
-json_t *message_out_array(struct message_out *out)
-{
-	return out->code == RH_OK ? made(out, json_array()) : NULL;
-}
-
-void message_out_set(struct message_out *out, json_t *object, const char *name, json_t *value)
-{
-	if (out->code != RH_OK)
-		json_decref(value);
-	else if (value == NULL || json_object_set_new_nocheck(object, name, value) != 0)
-		out->code = error_memory(out->error);
-}
-
-void message_out_append(struct message_out *out, json_t *array, json_t *value)
-{
-	if (out->code != RH_OK)
-		json_decref(value);
-	else if (value == NULL || json_array_append_new(array, value) != 0)
-		out->code = error_memory(out->error);
-}
-
-void message_out_sized(
-    struct message_out *out, json_t *object, const char *name, const char *text, size_t size)
-{
-	if (text == NULL || out->code != RH_OK)
-		return;
-	if (!utf8_valid(text, size))
-		out->code = error_set(
-		    out->error, RH_E_ARGUMENT, "a message: member %s is no UTF-8 text", name);
-	else
-		message_out_set(out, object, name, json_stringn_nocheck(text, size));
-}
-
-void message_out_text(
-    struct message_out *out, json_t *object, const char *name, const char *text)
-{
-	if (text != NULL)
-		message_out_sized(out, object, name, text, strlen(text));
-}
-
-void message_out_number(
-    struct message_out *out, json_t *object, const char *name, int64_t number)
+static void put(struct message_out *out, const char *bytes, size_t size)
 {
 	if (out->code == RH_OK)
-		message_out_set(out, object, name, json_integer(number));
+		out->code = buffer_append(out->ret, bytes, size, out->error);
 }
 
-void message_out_time(struct message_out *out, json_t *object, const char *name, int64_t time)
+static void put_text(struct message_out *out, const char *text)
+{
+	put(out, text, strlen(text));
+}
+
+void message_out_begin(struct message_out *out, struct buffer *ret, rh_error *error)
+{
+	*out = (struct message_out){.ret = ret, .start = ret->size, .error = error};
+	put(out, "{", 1);
+}
+
+int message_out_finish(struct message_out *out, size_t most)
+{
+	put(out, "}", 1);
+	if (out->code == RH_OK && out->ret->size - out->start > most)
+		out->code = error_set(
+		    out->error, RH_E_ARGUMENT, "a message: more than %zu bytes", most);
+	if (out->code != RH_OK)
+		out->ret->size = out->start;
+	return out->code;
+}
+
+/* The name of a member, which needs no escape, and what stands around it. */
+static void put_name(struct message_out *out, const char *name)
+{
+	put_text(out, out->follows ? ",\"" : "\"");
+	put_text(out, name);
+	put_text(out, "\":");
+	out->follows = true;
+}
+
+void message_out_array(struct message_out *out, const char *name)
+{
+	put_name(out, name);
+	put(out, "[", 1);
+	out->follows = false;
+}
+
+void message_out_array_end(struct message_out *out)
+{
+	put(out, "]", 1);
+	out->follows = true;
+}
+
+void message_out_object(struct message_out *out)
+{
+	put_text(out, out->follows ? ",{" : "{");
+	out->follows = false;
+}
+
+void message_out_object_end(struct message_out *out)
+{
+	put(out, "}", 1);
+	out->follows = true;
+}
+
+/* ASCII that stands in JSON as it is. */
+static bool plain(const char *text, size_t size)
+{
+	unsigned other = 0;
+
+	for (size_t i = 0; i < size; i++) {
+		unsigned char c = (unsigned char)text[i];
+
+		other |= (unsigned)(c < 0x20) | (c > 0x7e) | (c == '"') | (c == '\\');
+	}
+	return other == 0;
+}
+
+void message_out_sized(struct message_out *out, const char *name, const char *text, size_t size)
+{
+	json_t *value;
+
+	if (text == NULL)
+		return;
+	put_name(out, name);
+	if (plain(text, size)) {
+		put(out, "\"", 1);
+		put(out, text, size);
+		put(out, "\"", 1);
+	} else if (!utf8_valid(text, size)) {
+		if (out->code == RH_OK)
+			out->code = error_set(out->error, RH_E_ARGUMENT,
+			    "a message: member %s is no UTF-8 text", name);
+	} else if (out->code == RH_OK) {
+		value = json_stringn_nocheck(text, size);
+		out->code = jsontext_write(value, out->ret, out->error);
+		json_decref(value);
+	}
+}
+
+void message_out_text(struct message_out *out, const char *name, const char *text)
+{
+	if (text != NULL)
+		message_out_sized(out, name, text, strlen(text));
+}
+
+void message_out_number(struct message_out *out, const char *name, int64_t number)
+{
+	char text[24];
+
+	snprintf(text, sizeof text, "%" PRId64, number);
+	put_name(out, name);
+	put_text(out, text);
+}
+
+void message_out_time(struct message_out *out, const char *name, int64_t time)
 {
 	if (time != MESSAGE_TIME_NONE)
-		message_out_number(out, object, name, time);
+		message_out_number(out, name, time);
 }
 
-void message_out_bool(struct message_out *out, json_t *object, const char *name, bool value)
+void message_out_true(struct message_out *out, const char *name)
 {
-	message_out_set(out, object, name, json_boolean(value));
+	put_name(out, name);
+	put_text(out, "true");
 }
 
 void message_out_bounds(struct message_out *out, size_t count, size_t least, size_t most)
@@ -322,19 +377,4 @@ void message_out_bounds(struct message_out *out, size_t count, size_t least, siz
 	if (out->code == RH_OK && (count < least || count > most))
 		out->code = error_set(out->error, RH_E_ARGUMENT,
 		    "a message: a list of %zu in the place of %zu to %zu", count, least, most);
-}
-
-int message_out_finish(struct message_out *out, json_t *root, size_t most, struct buffer *ret)
-{
-	size_t start = ret->size;
-
-	if (out->code == RH_OK)
-		out->code = jsontext_write(root, ret, out->error);
-	json_decref(root);
-	if (out->code == RH_OK && ret->size - start > most) {
-		ret->size = start;
-		out->code = error_set(
-		    out->error, RH_E_ARGUMENT, "a message: more than %zu bytes", most);
-	}
-	return out->code;
 }

@@ -70,32 +70,40 @@ const char *message_in_problem(struct message_in *in, enum message_need need);
 /* Memory for what was read, zeroed; NULL after a failure, or for none. */
 void *message_in_new(struct message_in *in, size_t count, size_t size);
 
-/* ---- Writing ---- */
+/*
+ * ---- Writing ----
+ *
+ * Straight into the buffer, since a message is half a megabyte and a tree of it costs ten times
+ * as much.
+ */
 
 struct message_out {
+	struct buffer *ret;
+	size_t start; /* where the message begins in it */
+	bool follows; /* something stands before in the same object or array */
 	int code;
 	rh_error *error;
 };
 
-/* A new object; NULL after a failure. */
-json_t *message_out_object(struct message_out *out);
-json_t *message_out_array(struct message_out *out);
-/* Absent texts (NULL) and times are left out. */
-void message_out_text(
-    struct message_out *out, json_t *object, const char *name, const char *text);
-void message_out_sized(
-    struct message_out *out, json_t *object, const char *name, const char *text, size_t size);
-void message_out_number(
-    struct message_out *out, json_t *object, const char *name, int64_t number);
-void message_out_time(struct message_out *out, json_t *object, const char *name, int64_t time);
-void message_out_bool(struct message_out *out, json_t *object, const char *name, bool value);
-/* Both take ${value}. */
-void message_out_set(struct message_out *out, json_t *object, const char *name, json_t *value);
-void message_out_append(struct message_out *out, json_t *array, json_t *value);
-/* Whether ${count} is of ${least} to ${most}; else fails with RH_E_ARGUMENT. */
-void message_out_bounds(struct message_out *out, size_t count, size_t least, size_t most);
+/* The message is an object, appended to ${ret}. */
+void message_out_begin(struct message_out *out, struct buffer *ret, rh_error *error);
+/* RH_E_ARGUMENT for more than ${most} bytes.  After a failure ${ret} is as it was. */
+int message_out_finish(struct message_out *out, size_t most);
 
-/* Takes ${root}; appends it to ${ret}; RH_E_ARGUMENT for more than ${most} bytes. */
-int message_out_finish(struct message_out *out, json_t *root, size_t most, struct buffer *ret);
+/* Between these stand elements of an array; */
+void message_out_array(struct message_out *out, const char *name);
+void message_out_array_end(struct message_out *out);
+void message_out_object(struct message_out *out);
+void message_out_object_end(struct message_out *out);
+
+/* Absent texts (NULL) and times are left out. */
+void message_out_text(struct message_out *out, const char *name, const char *text);
+void message_out_sized(
+    struct message_out *out, const char *name, const char *text, size_t size);
+void message_out_number(struct message_out *out, const char *name, int64_t number);
+void message_out_time(struct message_out *out, const char *name, int64_t time);
+void message_out_true(struct message_out *out, const char *name);
+/* Fails with RH_E_ARGUMENT unless ${count} is of ${least} to ${most}. */
+void message_out_bounds(struct message_out *out, size_t count, size_t least, size_t most);
 
 #endif

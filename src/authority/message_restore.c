@@ -74,43 +74,39 @@ int restore_request_read(
 	return in.code;
 }
 
-static json_t *write_request_licenses(
+static void write_request_licenses(
     struct message_out *out, const struct restore_request *message)
 {
-	json_t *array = message_out_array(out);
-
+	message_out_array(out, "licenses");
 	for (size_t i = 0; i < message->license_count && out->code == RH_OK; i++) {
 		const struct request_license *license = &message->licenses[i];
-		json_t *object = message_out_object(out);
 
-		message_out_sized(
-		    out, object, "document", license->document, license->document_size);
+		message_out_object(out);
+		message_out_sized(out, "document", license->document, license->document_size);
 		if (message->path == MESSAGE_COMMIT)
-			message_out_sized(
-			    out, object, "secret", license->secret, license->secret_size);
-		message_out_append(out, array, object);
+			message_out_sized(out, "secret", license->secret, license->secret_size);
+		message_out_object_end(out);
 	}
-	return array;
+	message_out_array_end(out);
 }
 
 int restore_request_write(
     const struct restore_request *message, struct buffer *ret, rh_error *error)
 {
-	struct message_out out = {.error = error};
-	json_t *root;
+	struct message_out out;
 
+	message_out_begin(&out, ret, error);
 	message_out_bounds(&out, message->license_count, 1, MESSAGE_LICENSES_MAX);
-	root = message_out_object(&out);
 	if (message->path == MESSAGE_COMMIT) {
-		message_out_text(&out, root, "idempotency_key", message->idempotency_key);
-		message_out_text(&out, root, "key", message->key);
+		message_out_text(&out, "idempotency_key", message->idempotency_key);
+		message_out_text(&out, "key", message->key);
 	}
 	if (message->path != MESSAGE_LICENSES)
-		message_out_text(&out, root, "owner", message->owner);
-	message_out_text(&out, root, "claim", message->claim);
-	message_out_text(&out, root, "head", message->head);
-	message_out_set(&out, root, "licenses", write_request_licenses(&out, message));
-	return message_out_finish(&out, root, MESSAGE_MAX, ret);
+		message_out_text(&out, "owner", message->owner);
+	message_out_text(&out, "claim", message->claim);
+	message_out_text(&out, "head", message->head);
+	write_request_licenses(&out, message);
+	return message_out_finish(&out, MESSAGE_MAX);
 }
 
 void restore_request_free(struct restore_request *message)
@@ -192,42 +188,40 @@ int restore_reply_read(
 	return in.code;
 }
 
-static json_t *write_reply_license(struct message_out *out, const struct reply_license *license)
+static void write_reply_license(struct message_out *out, const struct reply_license *license)
 {
-	json_t *object = message_out_object(out);
 	bool refused = license->result == MESSAGE_REFUSED;
 
-	message_out_text(out, object, "id", license->id);
-	message_out_text(out, object, "issuer", license->issuer);
-	message_out_text(out, object, "result", results[license->result]);
-	message_out_number(out, object, "computers", license->computers);
-	message_out_number(out, object, "limit", license->limit);
-	message_out_time(out, object, "since", license->since);
-	message_out_time(out, object, "next", license->next);
-	message_out_text(out, object, "code", refused ? license->code : NULL);
-	message_out_text(out, object, "detail", refused ? license->detail : NULL);
-	message_out_text(out, object, "page", refused ? license->page : NULL);
-	message_out_text(out, object, "secret", refused ? NULL : license->secret);
-	return object;
+	message_out_object(out);
+	message_out_text(out, "id", license->id);
+	message_out_text(out, "issuer", license->issuer);
+	message_out_text(out, "result", results[license->result]);
+	message_out_number(out, "computers", license->computers);
+	message_out_number(out, "limit", license->limit);
+	message_out_time(out, "since", license->since);
+	message_out_time(out, "next", license->next);
+	message_out_text(out, "code", refused ? license->code : NULL);
+	message_out_text(out, "detail", refused ? license->detail : NULL);
+	message_out_text(out, "page", refused ? license->page : NULL);
+	message_out_text(out, "secret", refused ? NULL : license->secret);
+	message_out_object_end(out);
 }
 
 int restore_reply_write(
     const struct restore_reply *message, struct buffer *ret, rh_error *error)
 {
-	struct message_out out = {.error = error};
-	json_t *root, *array;
+	struct message_out out;
 
+	message_out_begin(&out, ret, error);
 	message_out_bounds(&out, message->license_count, 1, MESSAGE_LICENSES_MAX);
-	root = message_out_object(&out);
-	array = message_out_array(&out);
+	message_out_text(&out, "grants", message->grants);
+	message_out_text(&out, "key", message->key);
+	message_out_text(&out, "head", message->head);
+	message_out_array(&out, "licenses");
 	for (size_t i = 0; i < message->license_count && out.code == RH_OK; i++)
-		message_out_append(
-		    &out, array, write_reply_license(&out, &message->licenses[i]));
-	message_out_text(&out, root, "grants", message->grants);
-	message_out_text(&out, root, "key", message->key);
-	message_out_text(&out, root, "head", message->head);
-	message_out_set(&out, root, "licenses", array);
-	return message_out_finish(&out, root, MESSAGE_REPLY_MAX, ret);
+		write_reply_license(&out, &message->licenses[i]);
+	message_out_array_end(&out);
+	return message_out_finish(&out, MESSAGE_REPLY_MAX);
 }
 
 void restore_reply_free(struct restore_reply *message)

@@ -101,60 +101,54 @@ int status_reply_read(
 
 /* ---- Writing ---- */
 
-static json_t *write_computers(struct message_out *out, const struct status_license *license)
+static void write_computer(struct message_out *out, const struct status_computer *computer)
 {
-	json_t *array = message_out_array(out);
-
-	for (size_t i = 0; i < license->computer_count && out->code == RH_OK; i++) {
-		const struct status_computer *computer = &license->computers[i];
-		json_t *object = message_out_object(out);
-
-		message_out_text(out, object, "computer", computer->computer);
-		message_out_text(out, object, "name", computer->name);
-		message_out_time(out, object, "since", computer->since);
-		message_out_time(out, object, "releasing", computer->releasing);
-		if (computer->original)
-			message_out_bool(out, object, "original", true);
-		if (computer->you)
-			message_out_bool(out, object, "you", true);
-		message_out_append(out, array, object);
-	}
-	return array;
+	message_out_object(out);
+	message_out_text(out, "computer", computer->computer);
+	message_out_text(out, "name", computer->name);
+	message_out_time(out, "since", computer->since);
+	message_out_time(out, "releasing", computer->releasing);
+	if (computer->original)
+		message_out_true(out, "original");
+	if (computer->you)
+		message_out_true(out, "you");
+	message_out_object_end(out);
 }
 
-static json_t *write_license(struct message_out *out, const struct status_license *license)
+static void write_license(struct message_out *out, const struct status_license *license)
 {
-	json_t *object = message_out_object(out);
-
-	message_out_text(out, object, "id", license->id);
-	message_out_text(out, object, "issuer", license->issuer);
+	message_out_object(out);
+	message_out_text(out, "id", license->id);
+	message_out_text(out, "issuer", license->issuer);
 	if (license->code != NULL) {
-		message_out_text(out, object, "code", license->code);
-		message_out_text(out, object, "detail", license->detail);
-		return object;
+		message_out_text(out, "code", license->code);
+		message_out_text(out, "detail", license->detail);
+	} else {
+		message_out_bounds(out, license->computer_count, 0, MESSAGE_COMPUTERS_MAX);
+		message_out_text(out, "title", license->title);
+		message_out_number(out, "limit", license->limit);
+		message_out_number(out, "free", license->free);
+		message_out_time(out, "next", license->next);
+		message_out_array(out, "computers");
+		for (size_t i = 0; i < license->computer_count && out->code == RH_OK; i++)
+			write_computer(out, &license->computers[i]);
+		message_out_array_end(out);
 	}
-	message_out_bounds(out, license->computer_count, 0, MESSAGE_COMPUTERS_MAX);
-	message_out_text(out, object, "title", license->title);
-	message_out_number(out, object, "limit", license->limit);
-	message_out_number(out, object, "free", license->free);
-	message_out_time(out, object, "next", license->next);
-	message_out_set(out, object, "computers", write_computers(out, license));
-	return object;
+	message_out_object_end(out);
 }
 
 int status_reply_write(const struct status_reply *message, struct buffer *ret, rh_error *error)
 {
-	struct message_out out = {.error = error};
-	json_t *root, *array;
+	struct message_out out;
 
+	message_out_begin(&out, ret, error);
 	message_out_bounds(&out, message->license_count, 1, MESSAGE_LICENSES_MAX);
-	root = message_out_object(&out);
-	array = message_out_array(&out);
+	message_out_text(&out, "head", message->head);
+	message_out_array(&out, "licenses");
 	for (size_t i = 0; i < message->license_count && out.code == RH_OK; i++)
-		message_out_append(&out, array, write_license(&out, &message->licenses[i]));
-	message_out_text(&out, root, "head", message->head);
-	message_out_set(&out, root, "licenses", array);
-	return message_out_finish(&out, root, MESSAGE_REPLY_MAX, ret);
+		write_license(&out, &message->licenses[i]);
+	message_out_array_end(&out);
+	return message_out_finish(&out, MESSAGE_REPLY_MAX);
 }
 
 void status_reply_free(struct status_reply *message)
