@@ -72,8 +72,14 @@ int store_cursor_new(
 		free(cursor);
 		return code;
 	}
+	store_cursor_after(cursor, INT64_MIN);
 	*ret = cursor;
 	return RH_OK;
+}
+
+void store_cursor_after(struct store_cursor *cursor, int64_t number)
+{
+	sqlite3_bind_int64(cursor->statement, 1, number);
 }
 
 int store_cursor_next(

@@ -36,8 +36,8 @@ static const char *const texts[SQL_COUNT] = {
 	" state_version = ?17, dictionary = ?18, seal = ?19, document = ?20,"
 	" secret = ?21, state = ?22 WHERE number = ?1",
     [SQL_REMOVE] = "DELETE FROM licenses WHERE number = ?1",
-    [SQL_SCAN] = ALL_COLUMNS " FROM licenses ORDER BY number",
-    [SQL_SCAN_FACTS] = FACT_COLUMNS " FROM licenses ORDER BY number",
+    [SQL_SCAN] = ALL_COLUMNS " FROM licenses WHERE number > ?1 ORDER BY number",
+    [SQL_SCAN_FACTS] = FACT_COLUMNS " FROM licenses WHERE number > ?1 ORDER BY number",
     [SQL_GET] = ALL_COLUMNS " FROM licenses WHERE id = ?1",
     [SQL_GET_FACTS] = FACT_COLUMNS " FROM licenses WHERE id = ?1",
     [SQL_GET_FACTS_BY_NUMBER] = FACT_COLUMNS " FROM licenses WHERE number = ?1",

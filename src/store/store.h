@@ -127,6 +127,8 @@ int store_totals(struct store *store, struct store_totals *ret, rh_error *error)
 struct store_cursor;
 int store_cursor_new(
     struct store *store, bool facts_only, struct store_cursor **ret, rh_error *error);
+/* Starts behind row ${number}: only before the first row is asked for. */
+void store_cursor_after(struct store_cursor *cursor, int64_t number);
 /* Fills ${row} (buffers reused); false in ${*ret_row} at the end. */
 int store_cursor_next(
     struct store_cursor *cursor, struct store_row *row, bool *ret_row, rh_error *error);
