@@ -40,6 +40,13 @@ static int read_aliases(const struct arguments *arguments, const char **ret)
 	return EXIT_DONE;
 }
 
+/* There all clients have one address, and none is a stranger's. */
+static bool is_loopback(const char *place)
+{
+	return strncmp(place, "127.", 4) == 0 || strncmp(place, "[::1]:", 6) == 0 ||
+	       strncmp(place, "localhost:", 10) == 0;
+}
+
 int cmd_serve(const struct arguments *arguments)
 {
 	const char *aliases[ALIASES_MAX + 1];
@@ -47,10 +54,7 @@ int cmd_serve(const struct arguments *arguments)
 	const char *place =
 	    values[OPTION_LISTEN] == NULL ? LISTEN_DEFAULT : values[OPTION_LISTEN];
 	const bool proxy = option_given(arguments, OPTION_BEHIND_PROXY);
-	/* All clients of a proxy have one address, and so have those of this computer. */
-	const bool shared = proxy || strncmp(place, "127.", 4) == 0 ||
-			    strncmp(place, "[::1]", 5) == 0 ||
-			    strncmp(place, "localhost:", 10) == 0;
+	const bool local = !proxy && is_loopback(place);
 	const struct serve_setup setup = {.data = values[OPTION_DATA],
 	    .database = values[OPTION_DATABASE],
 	    .address = values[OPTION_ADDRESS],
@@ -62,9 +66,9 @@ int cmd_serve(const struct arguments *arguments)
 	    .privacy_contact = values[OPTION_PRIVACY_CONTACT],
 	    .behind_proxy = proxy,
 	    .connections = option_number(arguments, OPTION_CONNECTIONS, CONNECTIONS_DEFAULT),
-	    .per_address =
-		option_number(arguments, OPTION_PER_ADDRESS, shared ? 0 : PER_ADDRESS_DEFAULT),
-	    .rate = option_number(arguments, OPTION_RATE, RATE_DEFAULT)};
+	    .per_address = option_number(
+		arguments, OPTION_PER_ADDRESS, proxy || local ? 0 : PER_ADDRESS_DEFAULT),
+	    .rate = option_number(arguments, OPTION_RATE, local ? 0 : RATE_DEFAULT)};
 	rh_error error;
 	int status = read_aliases(arguments, aliases);
 

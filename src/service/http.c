@@ -9,6 +9,7 @@
 #include "service/log.h"
 #include "service/metrics.h"
 #include "service/http_internal.h"
+#include "service/http.h"
 
 #define NANOSECONDS UINT64_C(1000000000)
 #define SWEEP_NANOSECONDS (250 * 1000 * 1000)

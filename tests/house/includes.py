@@ -16,8 +16,9 @@ SYSTEM = set("""
 assert.h ctype.h dirent.h endian.h errno.h fcntl.h fnmatch.h fts.h getopt.h inttypes.h langinfo.h limits.h locale.h
 math.h poll.h pthread.h pwd.h sched.h signal.h stdarg.h stdatomic.h stdbool.h stddef.h stdint.h
 stdio.h stdlib.h string.h strings.h time.h uchar.h unistd.h wchar.h
-linux/fs.h linux/limits.h sys/file.h sys/ioctl.h sys/mman.h sys/prctl.h sys/random.h sys/resource.h sys/stat.h
-sys/statvfs.h sys/syscall.h sys/time.h sys/types.h sys/uio.h termios.h
+arpa/inet.h netdb.h netinet/in.h
+linux/fs.h linux/limits.h sys/file.h sys/ioctl.h sys/mman.h sys/prctl.h sys/random.h sys/resource.h sys/socket.h sys/stat.h
+sys/statvfs.h sys/syscall.h sys/time.h sys/types.h sys/uio.h sys/un.h termios.h
 """.split())
 
 STARTS_THREAD = re.compile(r"\b(pthread_create|thrd_create|fork|vfork|posix_spawn\w*|popen|system)\s*\(")
