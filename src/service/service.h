@@ -63,6 +63,7 @@ struct reply {
 	char location[256]; /* "" */
 	char retry_after[16]; /* "" */
 	bool secret; /* wiped after sending */
+	bool cut; /* rehearsal: the connection ends in the middle */
 	enum problem problem; /* what it refuses, for log and metrics */
 	char computer[JOSE_THUMBPRINT_SIZE]; /* who asked, for the log; "" */
 	uint32_t licenses; /* in the request, for the log */
