@@ -111,6 +111,21 @@ static CURLcode set_numbers(CURL *curl, const struct exchange_request *request)
 	return result;
 }
 
+/*
+ * A connection stands.  When one that was kept turns out to be gone, the curl library sends
+ * the request again by itself; what is signed for one use alone is not sent twice.
+ */
+static int before_sending(
+    void *context, char *address, char *local_address, int port, int local_port)
+{
+	struct exchange *exchange = context;
+
+	(void)address, (void)local_address, (void)port, (void)local_port;
+	if (exchange->sent++ > 0 && exchange->request->body != NULL)
+		return CURL_PREREQFUNC_ABORT;
+	return CURL_PREREQFUNC_OK;
+}
+
 static CURLcode set_options(struct exchange *exchange)
 {
 	const struct exchange_request *request = exchange->request;
@@ -123,7 +138,7 @@ static CURLcode set_options(struct exchange *exchange)
 	    {CURLOPT_NOPROXY, request->address->here ? "*" : NULL},
 	    {CURLOPT_USERAGENT, "rehost/" REHOST_VERSION},
 	    {CURLOPT_HTTPHEADER, request->headers}, {CURLOPT_WRITEDATA, exchange},
-	    {CURLOPT_HEADERDATA, exchange}};
+	    {CURLOPT_HEADERDATA, exchange}, {CURLOPT_PREREQDATA, exchange}};
 	CURLcode result = CURLE_OK;
 
 	for (size_t i = 0; i < sizeof pointers / sizeof *pointers && result == CURLE_OK; i++)
@@ -135,6 +150,9 @@ static CURLcode set_options(struct exchange *exchange)
 		result = curl_easy_setopt(exchange->curl, CURLOPT_WRITEFUNCTION, take_body);
 	if (result == CURLE_OK)
 		result = curl_easy_setopt(exchange->curl, CURLOPT_HEADERFUNCTION, take_header);
+	if (result == CURLE_OK)
+		result =
+		    curl_easy_setopt(exchange->curl, CURLOPT_PREREQFUNCTION, before_sending);
 	return result == CURLE_OK ? set_authorities(exchange->curl) : result;
 }
 
@@ -144,16 +162,15 @@ static void tell(const struct exchange *exchange)
 {
 	const struct exchange_request *request = exchange->request;
 	enum exchange_stage stage = EXCHANGE_CONNECTS;
-	curl_off_t ready = 0, read = 0, total = 0;
+	curl_off_t read = 0, total = 0;
 
 	if (request->watch == NULL)
 		return;
-	curl_easy_getinfo(exchange->curl, CURLINFO_PRETRANSFER_TIME_T, &ready);
 	curl_easy_getinfo(exchange->curl, CURLINFO_SIZE_DOWNLOAD_T, &read);
 	curl_easy_getinfo(exchange->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &total);
 	if (exchange->header_bytes > 0)
 		stage = EXCHANGE_RECEIVES;
-	else if (ready > 0)
+	else if (exchange->sent > 0)
 		stage = EXCHANGE_ASKS;
 	request->watch(request->context, stage, read > 0 ? (uint64_t)read : 0,
 	    total > 0 ? (uint64_t)total : 0);
@@ -162,10 +179,7 @@ static void tell(const struct exchange *exchange)
 /* Why ${result} came about. */
 static enum exchange_end judge(struct exchange *exchange, CURLcode result)
 {
-	curl_off_t ready = 0;
-
 	exchange->result = result;
-	curl_easy_getinfo(exchange->curl, CURLINFO_PRETRANSFER_TIME_T, &ready);
 	if (result == CURLE_OK)
 		return EXCHANGE_DONE;
 	if (result == CURLE_OUT_OF_MEMORY || exchange->code == RH_E_MEMORY)
@@ -187,9 +201,13 @@ static enum exchange_end judge(struct exchange *exchange, CURLcode result)
 	case CURLE_HTTP2_STREAM:
 		return EXCHANGE_RUBBISH;
 	case CURLE_OPERATION_TIMEDOUT:
-		return ready > 0 ? EXCHANGE_LATE : EXCHANGE_UNREACHED;
+		return exchange->sent > 0 ? EXCHANGE_LATE : EXCHANGE_UNREACHED;
+	case CURLE_ABORTED_BY_CALLBACK: /* before_sending */
+		exchange->result = CURLE_GOT_NOTHING;
+		exchange->words[0] = '\0';
+		return EXCHANGE_BROKEN;
 	default:
-		return ready > 0 ? EXCHANGE_BROKEN : EXCHANGE_UNREACHED;
+		return exchange->sent > 0 ? EXCHANGE_BROKEN : EXCHANGE_UNREACHED;
 	}
 }
 
@@ -267,6 +285,7 @@ enum exchange_end exchange_run(
 
 	buffer_clear(&exchange->body);
 	exchange->request = request;
+	exchange->sent = 0;
 	exchange->header_bytes = 0;
 	exchange->body_large = exchange->headers_large = false;
 	exchange->code = RH_OK;

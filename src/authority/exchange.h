@@ -46,6 +46,7 @@ struct exchange {
 	const struct exchange_request *request; /* under way */
 	struct buffer body; /* of the last reply */
 	CURLcode result; /* how that ended */
+	int sent; /* times that the request was sent over a connection */
 	size_t header_bytes;
 	bool body_large;
 	bool headers_large;

@@ -62,8 +62,7 @@ struct session_setup {
 	void (*progress)(void *context, const struct session_progress *progress);
 	void *context;
 	long request_ms; /* of one try; 0: SESSION_REQUEST_MS */
-	const char
-	    *language; /* Accept-Language: a tag of BCP 47; else, or NULL, none is sent */
+	const char *language; /* Accept-Language: a tag of BCP 47; NULL */
 };
 
 struct session;
