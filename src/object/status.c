@@ -1,6 +1,8 @@
+#include <stdio.h>
 #include <stdlib.h>
 
 #define COBJMACROS
+#include "rehost/drmexternals.h"
 #include "rehost/nserror.h"
 #include "base/text.h"
 #include "object/status.h"
@@ -71,6 +73,31 @@ static int send_text(struct status *status, WMT_STATUS value, HRESULT hr, const 
 	return RH_OK;
 }
 
+static DWORD dword_of(uint64_t value)
+{
+	return value < UINT32_MAX ? (DWORD)value : UINT32_MAX;
+}
+
+/* The structure lives on this stack: it is told so in drmexternals.h. */
+static void send_individualize(struct status *status, const rh_event *event)
+{
+	const rh_individualize *facts = event->individualize;
+	char address[1024]; /* the structure's text may be written to */
+	WM_INDIVIDUALIZE_STATUS value = {
+	    .hr = rh_code_hresult(event->code),
+	    .enIndiStatus = (DRM_INDIVIDUALIZATION_STATUS)facts->state,
+	    .pszIndiRespUrl = address,
+	    .dwHTTPRequest = facts->requests,
+	    .enHTTPStatus = (DRM_HTTP_STATUS)facts->http,
+	    .dwHTTPReadProgress = dword_of(facts->bytes),
+	    .dwHTTPReadTotal = dword_of(facts->bytes_total),
+	};
+
+	snprintf(address, sizeof address, "%s", facts->service);
+	IWMStatusCallback_OnStatus(status->callback, WMT_INDIVIDUALIZE, value.hr,
+	    WMT_TYPE_BINARY, (BYTE *)&value, NULL);
+}
+
 static int send_status(struct status *status, const rh_event *event)
 {
 	int32_t value = rh_event_status(event->type);
@@ -85,6 +112,13 @@ static int send_status(struct status *status, const rh_event *event)
 	case WMT_ERROR_WITHURL:
 		return send_text(
 		    status, WMT_ERROR_WITHURL, NS_E_DRM_RESTORE_FRAUD, event->text);
+	case WMT_NEEDS_INDIVIDUALIZATION:
+		send_plain(
+		    status, WMT_NEEDS_INDIVIDUALIZATION, NS_E_DRM_NEEDS_INDIVIDUALIZATION);
+		return RH_OK;
+	case WMT_INDIVIDUALIZE:
+		send_individualize(status, event);
+		return RH_OK;
 	default:
 		send_plain(status, (WMT_STATUS)value, S_OK);
 		return RH_OK;
@@ -142,9 +176,11 @@ static int send_progress(struct status *status, const rh_event *event)
 		return RH_OK;
 	case RH_EVENT_RESTRICTED:
 	case RH_EVENT_LICENSE:
+	case RH_EVENT_LIMIT:
 		return send_license(status, event);
 	case RH_EVENT_RECOVERY_KEY:
 	case RH_EVENT_NOTICE:
+	case RH_EVENT_NEEDS_INDIVIDUALIZATION:
 		return send_words(status, event);
 	default:
 		return RH_OK;

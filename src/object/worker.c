@@ -199,6 +199,7 @@ static int run_restore(struct operation *operation, rh_store *store,
 	options.passphrase = operation->settings.passphrase;
 	options.filter = operation->settings.restore_filter;
 	options.plan = is_plan(operation);
+	options.service_url = operation->settings.service_url;
 	options.individualize = (operation->flags & WM_RESTORE_INDIVIDUALIZE) != 0;
 	return rh_restore(
 	    store, operation->settings.restore_path, &options, listener, summary, error);

@@ -121,6 +121,10 @@ static HRESULT STDMETHODCALLTYPE status_OnStatus(IWMStatusCallback *iface, WMT_S
 		memcpy(&record.number, value, sizeof record.number);
 	else if (value != NULL && type == WMT_TYPE_STRING)
 		narrow(record.text, (LPCWSTR)(void *)value);
+	if (value != NULL && status == WMT_INDIVIDUALIZE && type == WMT_TYPE_BINARY) {
+		memcpy(&record.individualize, value, sizeof record.individualize);
+		snprintf(record.text, TEXT_MAX_, "%s", record.individualize.pszIndiRespUrl);
+	}
 	if (callback->hook != NULL)
 		callback->hook(callback, status, hr);
 	leave(callback);

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 
+#include "rehost/drmexternals.h"
 #include "rehost/rehostidl.h"
 
 #define RECORDS_MAX 512
@@ -22,6 +23,7 @@ struct record {
 	DWORD number; /* a DWORD's value; the operation of OnTotals */
 	char text[TEXT_MAX_]; /* a string's value; the licence id of OnLicense */
 	char more[TEXT_MAX_]; /* text of OnLicense, OnNotice, OnResult */
+	WM_INDIVIDUALIZE_STATUS individualize; /* its text is in ${text} */
 	QWORD licenses, bytes;
 	REHOST_SUMMARY summary;
 	void *context;

@@ -72,6 +72,12 @@ int32_t rh_event_status(int type)
 		return WMT_BACKUPRESTORE_DISCONNECTING;
 	case RH_EVENT_RESTRICTED:
 		return WMT_RESTRICTED_LICENSE;
+	case RH_EVENT_LIMIT:
+		return WMT_ERROR_WITHURL;
+	case RH_EVENT_NEEDS_INDIVIDUALIZATION:
+		return WMT_NEEDS_INDIVIDUALIZATION;
+	case RH_EVENT_INDIVIDUALIZE:
+		return WMT_INDIVIDUALIZE;
 	default:
 		return -1;
 	}
@@ -199,6 +205,68 @@ static int licenses(const rh_listener *listener, const struct script *now)
 	return 0;
 }
 
+static int individualize(const rh_listener *listener, const struct script *now)
+{
+	static const struct {
+		int state, http;
+		uint64_t bytes, total;
+	} steps[] = {
+	    {RH_INDIVIDUALIZE_BEGIN, 0, 0, 0},
+	    {RH_INDIVIDUALIZE_DOWNLOAD, 1, 0, 0},
+	    {RH_INDIVIDUALIZE_DOWNLOAD, 3, UINT64_MAX - 1, UINT64_MAX},
+	    {RH_INDIVIDUALIZE_INSTALL, 4, 700, 700},
+	};
+	rh_individualize facts = {.service = "https://lms.example/\xc3\xa9",
+	    .privacy = "https://lms.example/v1/privacy"};
+	int code = now->result, stop = 0;
+
+	for (size_t i = 0; i < sizeof steps / sizeof *steps && !stop; i++) {
+		facts.state = steps[i].state;
+		facts.http = steps[i].http;
+		facts.requests = (uint32_t)i;
+		facts.bytes = steps[i].bytes;
+		facts.bytes_total = steps[i].total;
+		stop = send(listener, (rh_event){.type = RH_EVENT_INDIVIDUALIZE,
+					  .individualize = &facts}) ||
+		       listener->should_stop(listener->context);
+	}
+	code = stop ? RH_E_CANCELED : code == RH_OK ? RH_OK : RH_E_INDIVIDUALIZE_FAILED;
+	facts.state = stop            ? RH_INDIVIDUALIZE_CANCEL
+		      : code == RH_OK ? RH_INDIVIDUALIZE_SUCCEED
+				      : RH_INDIVIDUALIZE_FAIL;
+	send(listener,
+	    (rh_event){.type = RH_EVENT_INDIVIDUALIZE, .code = code, .individualize = &facts});
+	return stop;
+}
+
+static int services(const rh_listener *listener, const struct script *now)
+{
+	static const rh_license license = {.id = "id-limit",
+	    .key_id = "key",
+	    .format = "signed",
+	    .issuer = "",
+	    .title = "",
+	    .service = "",
+	    .reason = ""};
+	int stop = 0;
+
+	if (now->needs)
+		stop = send(listener, (rh_event){.type = RH_EVENT_NEEDS_INDIVIDUALIZATION,
+					  .code = RH_E_INDIVIDUALIZE,
+					  .text = "https://lms.example/v1/privacy",
+					  .next_step = "allow it"});
+	if (now->individualize)
+		stop = stop || individualize(listener, now);
+	for (int i = 0; now->limit && i < 2; i++)
+		stop =
+		    stop || send(listener, (rh_event){.type = RH_EVENT_LIMIT,
+					       .code = RH_E_LIMIT_REACHED,
+					       .license = i == 0 ? &license : NULL,
+					       .text = "https://lms.example/cases/t\xc3\xb6ken",
+					       .next_step = "open it"});
+	return stop;
+}
+
 /* An operation as rehost.h promises it: BEGIN first, END last, whatever happens. */
 static int operate(
     const rh_listener *listener, int operation, rh_summary *summary, rh_error *error)
@@ -211,6 +279,7 @@ static int operate(
 		stop = send(listener, (rh_event){.type = RH_EVENT_CONNECTING}) ||
 		       send(listener, (rh_event){.type = RH_EVENT_DISCONNECTING});
 	}
+	stop = stop || services(listener, &now);
 	stop = stop || send(listener, (rh_event){.type = RH_EVENT_BEGIN});
 	stop = stop || (now.chatter && chatter(listener, operation));
 	stop = stop || licenses(listener, &now);
@@ -249,6 +318,7 @@ int rh_restore(rh_store *store, const char *directory, const rh_open_options *op
 	note(asked.passphrase, sizeof asked.passphrase, options->passphrase, "(none)");
 	note(asked.recovery_key, sizeof asked.recovery_key, options->recovery_key, "(none)");
 	note(asked.filter, sizeof asked.filter, options->filter, "(none)");
+	note(asked.service_url, sizeof asked.service_url, options->service_url, "(none)");
 	asked.plan = options->plan;
 	asked.individualize = options->individualize;
 	pthread_mutex_unlock(&lock);

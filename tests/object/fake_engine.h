@@ -16,6 +16,9 @@ struct script {
 	int result; /* rh_backup, rh_restore; their contract if asked to stop */
 	unsigned restricted; /* RESTRICTED events */
 	unsigned licenses; /* LICENSE events */
+	bool needs; /* NEEDS_INDIVIDUALIZATION */
+	bool individualize; /* INDIVIDUALIZE, from BEGIN to what comes of it */
+	bool limit; /* LIMIT, of a licence and of one of which nothing is known */
 	bool chatter; /* TOTALS, PROGRESS, RECOVERY_KEY, NOTICE too */
 	bool block; /* wait after BEGIN until stopped or fake_unblock */
 	bool block_exists; /* rh_backup_exists waits for fake_unblock */
@@ -29,7 +32,8 @@ struct asked {
 	char store[256]; /* "(default)" for NULL */
 	char directory[256];
 	int overwrite, plan, individualize;
-	char passphrase[64], recovery_key[64], filter[64]; /* "(none)" for NULL */
+	char passphrase[64], recovery_key[64], filter[64],
+	    service_url[64]; /* "(none)" for NULL */
 	pthread_t thread;
 };
 
