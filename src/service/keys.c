@@ -131,19 +131,23 @@ static bool member_bytes(const json_t *object, const char *name, uint8_t bytes[3
 					   json_string_length(text), BASE64_JOSE) == 32;
 }
 
-/* Whether the public half that is written is that of the private one. */
-static bool same_point(const json_t *json, const struct jose_key *key)
+/* The public half that is written must be that of the private one. */
+static int check_point(const struct service_key *key, const json_t *json,
+    const struct place *place, size_t number, rh_error *error)
 {
-	uint8_t x[32], y[32];
 	struct jose_key *public = NULL;
-	bool same;
+	uint8_t x[32], y[32];
+	bool same = false;
+	int code = RH_OK;
 
-	if (!member_bytes(json, "x", x) || !member_bytes(json, "y", y) ||
-	    jose_key_public(x, y, &public, NULL) != RH_OK)
-		return false;
-	same = strcmp(jose_key_thumbprint(public), jose_key_thumbprint(key)) == 0;
+	if (member_bytes(json, "x", x) && member_bytes(json, "y", y))
+		code = jose_key_public(x, y, &public, error);
+	if (code == RH_OK && public != NULL)
+		same = strcmp(jose_key_thumbprint(public), jose_key_thumbprint(key->key)) == 0;
 	jose_key_free(public);
-	return same;
+	if ((code == RH_OK && !same) || code == RH_E_ARGUMENT)
+		code = broken(place, number, "has halves that do not belong together", error);
+	return code;
 }
 
 static int read_id(struct service_key *key, const json_t *json, const struct place *place,
@@ -186,8 +190,8 @@ static int read_key(struct service_key *key, const json_t *json, const struct pl
 	if (code == RH_E_ARGUMENT)
 		code = broken(
 		    place, number, "has a private half that is no scalar of P-256", error);
-	if (code == RH_OK && !same_point(json, key->key))
-		code = broken(place, number, "has halves that do not belong together", error);
+	if (code == RH_OK)
+		code = check_point(key, json, place, number, error);
 	return code == RH_OK ? read_id(key, json, place, number, error) : code;
 }
 
@@ -410,10 +414,14 @@ static int keys_load(const char *directory, const char *address, bool create, in
 		code = error_set(error, RH_E_OPEN, "there is no %s", place.path);
 	if (code == RH_OK && !missing)
 		code = read_text(keys, &text, &place, error);
-	if (code == RH_OK && (missing || rotate))
-		code = add_pair(keys, &place, now, error);
-	if (code == RH_OK)
+	if (code == RH_OK && !missing)
 		code = choose(keys, &place, error);
+	if (code == RH_OK && (missing || rotate)) {
+		code = add_pair(keys, &place, now, error);
+		/* They were moved. */
+		if (code == RH_OK)
+			code = choose(keys, &place, error);
+	}
 	if (code == RH_OK)
 		code = publish(keys, address, error);
 	place_close(&place);
