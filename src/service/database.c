@@ -242,7 +242,12 @@ static bool lane_wait(struct database *database, struct lane *lane, struct conne
 	int result = 0;
 
 	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += DATABASE_WAIT_MS / 1000;
+	until.tv_sec += database->wait_ms / 1000;
+	until.tv_nsec += (long)(database->wait_ms % 1000) * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000;
+	}
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
 	pthread_cond_init(&waiter.woken, &attributes);
@@ -280,8 +285,8 @@ int database_take(
 	pthread_mutex_unlock(&database->lock);
 	if (!good)
 		return error_set(error, RH_E_DATABASE,
-		    "all connections to the database were in use for %d seconds",
-		    DATABASE_WAIT_MS / 1000);
+		    "all connections to the database were in use for %u milliseconds",
+		    database->wait_ms);
 
 	if (connection != NULL && !backend->usable(connection)) {
 		backend->disconnect(connection);
@@ -351,6 +356,7 @@ int database_open(
 	if (database == NULL)
 		return error_memory(error);
 	database->backend = backend;
+	database->wait_ms = DATABASE_WAIT_MS;
 	pthread_mutex_init(&database->lock, NULL);
 	for (size_t i = 0; i < LANE_COUNT; i++) {
 		database->lanes[i].last = &database->lanes[i].first;

@@ -20,7 +20,8 @@ struct connection;
 
 /*
  * "sqlite:PATH" or "postgresql://...".  Makes the schema, or brings it up to date (SCHEMA.md).
- * ${connections}: at most so many at once.  RH_E_STORE_NEWER for a schema of a later version.
+ * ${connections}: at most so many at once; SQLite has one that writes, and one more at
+ * least.  RH_E_STORE_NEWER for a schema of a later version.
  */
 int database_open(
     const char *address, unsigned connections, struct database **ret, rh_error *error);
@@ -28,7 +29,10 @@ void database_close(struct database *database);
 /* "sqlite" or "postgresql". */
 const char *database_kind(const struct database *database);
 
-/* Waits for a connection, at most 10 seconds.  ${writing}: a transaction may write. */
+/*
+ * Waits for a connection, at most 10 seconds.  ${writing}: a transaction may write; without,
+ * it sees the database of one moment.
+ */
 int database_take(
     struct database *database, bool writing, struct connection **ret, rh_error *error);
 /* Gives it back, rolling back what was not committed; NULL is fine. */
@@ -53,7 +57,10 @@ struct value value_integer(int64_t integer);
 struct value value_text(const char *text); /* NULL: VALUE_NULL */
 struct value value_null(void);
 
-/* A row of a result, during the call that brings it. */
+/*
+ * A row of a result, during the call that brings it, which must not use the connection.
+ * PostgreSQL's results are held in memory whole: ask for many rows with LIMIT.
+ */
 struct row;
 int64_t row_integer(const struct row *row, unsigned column); /* 0 if NULL */
 bool row_is_null(const struct row *row, unsigned column);
@@ -64,7 +71,7 @@ const char *row_text(const struct row *row, unsigned column);
 struct statement {
 	const char *name; /* unique */
 	const char *sql;
-	unsigned parameters;
+	unsigned parameters; /* at most 32 */
 	const char *types; /* a character a parameter: 'i' integer, 't' text */
 };
 
@@ -83,7 +90,7 @@ int database_query_many(struct connection *connection, const struct statement *s
     const struct value *values, size_t count, row_function function, void *context,
     rh_error *error);
 
-/* Rows changed by the last statement of database_query. */
+/* Rows changed by the last database_query or database_query_many. */
 int64_t connection_changes(const struct connection *connection);
 
 /* A consistent copy of a SQLite database while it is used; RH_E_ARGUMENT for PostgreSQL. */

@@ -138,6 +138,7 @@ enum { LANE_READING, LANE_WRITING, LANE_COUNT }; /* PostgreSQL uses the first al
 struct database {
 	const struct backend *backend;
 	char *address; /* path of the file, or URL */
+	unsigned wait_ms; /* DATABASE_WAIT_MS, but in tests */
 	pthread_mutex_t lock; /* of the lanes */
 	struct lane lanes[LANE_COUNT];
 };
