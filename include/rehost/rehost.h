@@ -199,7 +199,8 @@ RH_API const char *rh_operation_name(int operation);
  * Who listens to an operation.  Both functions may be NULL.  A return other
  * than 0 from either one asks the operation to stop; it then ends with
  * RH_E_CANCELED and has changed nothing, unless the change was complete
- * already, in which case it ends as if nothing had been asked.
+ * already, in which case it ends as if nothing had been asked (managed licences:
+ * see rh_restore).
  * ${should_stop} is polled often, between licences and before the last step.
  */
 typedef struct rh_listener {
@@ -542,8 +543,8 @@ typedef struct rh_open_options {
 	}
 
 /*
- * Restores the newest complete backup of ${directory} into ${store}, in one
- * transaction.  ${store} may be NULL for a plan: a computer without a store.
+ * Restores the newest complete backup of ${directory} into ${store}: what needs no service
+ * in one transaction.  ${store} may be NULL for a plan: a computer without a store.
  * Without a recovery key and a passphrase it opens with
  * this computer's own key, or with the recovery key that the store keeps.
  * Licences that are there are left as they are, but for the more
@@ -554,9 +555,11 @@ typedef struct rh_open_options {
  * RH_E_NOT_ALL_STORED, RH_E_STORE_..., RH_E_CANCELED.
  * Managed licences that are not in the store are asked for at their service, in batches that
  * are stored as they come; their results are RH_S_GRANTED, RH_S_FREE (in a plan also
- * RH_S_COSTS), RH_E_LIMIT_REACHED with a LIMIT event, RH_E_SERVICE_..., RH_E_INDIVIDUALIZE.  At
- * the end RH_E_LIMIT_REACHED if a limit stopped any, else RH_E_INDIVIDUALIZE if that is missing,
- * else RH_E_NOT_ALL_STORED.
+ * RH_S_COSTS), RH_E_LIMIT_REACHED with a LIMIT event, RH_E_SERVICE_..., RH_E_INDIVIDUALIZE.
+ * They come after everything else; what was restored by then stays, and batches that were
+ * granted stay too, whatever ends the run: a failure, or RH_E_CANCELED.  Run again, it goes on
+ * where it ended, and nothing is counted twice.  At the end RH_E_LIMIT_REACHED if a limit
+ * stopped any, else RH_E_INDIVIDUALIZE if that is missing, else RH_E_NOT_ALL_STORED.
  */
 RH_API int rh_restore(rh_store *store, const char *directory, const rh_open_options *options,
     const rh_listener *listener, rh_summary *summary, rh_error *error);

@@ -3,24 +3,12 @@
 
 #include "base/clock.h"
 
-#include "engine/engine.h"
-
-struct run {
-	struct rh_store *store; /* NULL: a plan for a computer without a store */
-	struct report *report;
-	rh_summary *summary;
-	bool plan;
-	const char *computer; /* this one's name in licences; "" if it has none yet */
-	const struct opening *opening;
-	struct belief belief; /* of the generation that is read */
-	struct store_sealer *sealer; /* to open rows that are there */
-	struct store_row row; /* scratch */
-	struct store_content content; /* scratch */
-};
+#include "engine/managed.h"
 
 /* ---- One licence ---- */
 
-static void tell(struct run *run, const struct content *content, int code, const char *text)
+void restore_tell(
+    struct restore *run, const struct content *content, int code, const char *text)
 {
 	struct license_view view;
 
@@ -34,8 +22,7 @@ static void tell(struct run *run, const struct content *content, int code, const
  * The licence is in the store: takes over what its state in the backup has spent more.
  * RH_S_STATE_MERGED or RH_S_ALREADY_HERE; changes nothing in a plan.
  */
-static int merge_state(
-    struct run *run, const struct content *content, int64_t number, rh_error *error)
+static int merge_state(struct restore *run, const struct content *content, rh_error *error)
 {
 	struct store *store = run->store->store;
 	int code;
@@ -57,35 +44,42 @@ static int merge_state(
 	    run->content.document.size, run->content.secret.data, run->content.secret.size,
 	    &run->content.state, error);
 	if (code == RH_OK)
-		code = store_replace(store, number, &run->row, error);
+		code = store_replace(store, run->row.number, &run->row, error);
 	return code == RH_OK ? RH_S_STATE_MERGED : code;
 }
 
-static bool spent_anything(const struct license_state *state)
+bool restore_spent(const struct content *content)
 {
+	const struct license_state *state = &content->state;
+
 	return state->count_count > 0 || state->first_use != LICENSE_TIME_NONE;
 }
 
-/* A licence with this id is there, whatever its document: it stays. */
-static int keep_present(
-    struct run *run, const struct content *content, int64_t number, rh_error *error)
+int restore_present(struct restore *run, const struct content *content, rh_error *error)
 {
 	int code = RH_S_ALREADY_HERE;
 
-	if (spent_anything(&content->state))
-		code = merge_state(run, content, number, error);
-	if (code != RH_S_ALREADY_HERE && code != RH_S_STATE_MERGED)
-		return code;
+	if (restore_spent(content))
+		code = merge_state(run, content, error);
 	if (code == RH_S_STATE_MERGED)
 		run->summary->updated++;
-	else
+	else if (code == RH_S_ALREADY_HERE)
 		run->summary->already_here++;
-	tell(run, content, code, "");
+	return code;
+}
+
+static int keep_present(struct restore *run, const struct content *content, rh_error *error)
+{
+	int code = restore_present(run, content, error);
+
+	if (code != RH_S_ALREADY_HERE && code != RH_S_STATE_MERGED)
+		return code;
+	restore_tell(run, content, code, "");
 	return RH_OK;
 }
 
 /* Whether it comes without its counts, which stay with the computer that they are kept on. */
-static bool counts_stay(const struct run *run, const struct content *content)
+bool restore_counts_stay(const struct restore *run, const struct content *content)
 {
 	const char *computer = content->state.computer;
 
@@ -95,90 +89,90 @@ static bool counts_stay(const struct run *run, const struct content *content)
 }
 
 /* A licence that is new here; one that is plainly copied is told of in a plan alone. */
-static void added(struct run *run, const struct content *content)
+static void added(struct restore *run, const struct content *content)
 {
-	bool stay = counts_stay(run, content);
+	bool stay = restore_counts_stay(run, content);
 
 	run->summary->done++;
 	if (stay)
-		tell(run, content, RH_S_COUNTS_STAY, "");
+		restore_tell(run, content, RH_S_COUNTS_STAY, "");
 	else if (run->plan)
-		tell(run, content, RH_S_ADDED, "");
+		restore_tell(run, content, RH_S_ADDED, "");
 }
 
-/* A managed licence that is not here: its service would have to open its secret. */
-static void refuse_managed(struct run *run, const struct content *content)
+int restore_spent_before(struct restore *run, struct store_row *row, rh_error *error)
 {
-	char text[700];
+	int code = settle_spent(run->store, run->sealer, row, error);
 
-	snprintf(text, sizeof text, "%s manages it, which this version cannot ask",
-	    content->row.facts.service);
-	run->summary->failed++;
-	tell(run, content, RH_E_SERVICE_UNAVAILABLE, text);
+	return code == RH_S_STATE_MERGED ? RH_OK : code;
 }
 
-/* Without inserting: in a plan, and of managed licences. */
-static int look_up(struct run *run, const struct content *content, rh_error *error)
+static int look_up(struct restore *run, const struct content *content, rh_error *error)
 {
 	int code = RH_E_LICENSE_UNKNOWN;
 
 	if (run->store != NULL)
 		code = store_get(run->store->store, content->row.facts.id, &run->row, error);
 	if (code == RH_OK)
-		return keep_present(run, content, run->row.number, error);
+		return keep_present(run, content, error);
 	if (code != RH_E_LICENSE_UNKNOWN)
 		return code;
 	error_clear(error);
-	if (license_class(&content->row.facts) == LICENSE_MANAGED)
-		refuse_managed(run, content);
-	else
-		added(run, content);
+	added(run, content);
 	return RH_OK;
 }
 
-static int insert(struct run *run, struct content *content, rh_error *error)
+static int insert(struct restore *run, struct content *content, rh_error *error)
 {
 	struct store_here here;
 	int code = store_insert(run->store->store, &content->row, &here, error);
 
 	if (code == RH_S_ALREADY_HERE || code == RH_E_LICENSE_CONFLICT) {
 		error_clear(error);
-		return keep_present(run, content, here.number, error);
+		return keep_present(run, content, error);
 	}
 	/* It was here before, and what was spent then stays spent. */
-	if (code == RH_S_ADDED && here.spent) {
-		code = settle_spent(run->store, run->sealer, &content->row, error);
-		code = code == RH_S_STATE_MERGED ? RH_S_ADDED : code;
-	}
-	if (code != RH_S_ADDED)
-		return code;
-	added(run, content);
-	return RH_OK;
+	if (code == RH_S_ADDED)
+		code = here.spent ? restore_spent_before(run, &content->row, error) : RH_OK;
+	if (code == RH_OK)
+		added(run, content);
+	return code;
 }
 
 static int on_content(void *context, struct content *content, rh_error *error)
 {
-	struct run *run = context;
+	struct restore *run = context;
 
+	if (content->passed_over) {
+		run->managed_seen = true;
+		return RH_OK;
+	}
 	if (content->code != RH_OK) {
 		run->summary->licenses++;
 		run->summary->failed++;
-		tell(run, content, content->code, content->why->text);
+		restore_tell(run, content, content->code, content->why->text);
 		return RH_OK;
 	}
 	if (!content->chosen)
 		return RH_OK;
 	run->summary->licenses++;
 	run->summary->bytes += content->row.bytes;
-	if (run->plan || license_class(&content->row.facts) == LICENSE_MANAGED)
-		return look_up(run, content, error);
-	return insert(run, content, error);
+	return run->plan ? look_up(run, content, error) : insert(run, content, error);
 }
 
 /* ---- One generation ---- */
 
-static int read_licenses(
-    struct run *run, struct backup_reader *reader, const struct filter *filter, rh_error *error)
+static bool only_managed(const struct backup_header *header)
+{
+	return header->owned == 0 && header->managed > 0;
+}
+
+/*
+ * Those that need no service; where there are none, the dictionary is learned all the same.
+ * Damage is told of here, unless there are none.
+ */
+static int read_owned(struct restore *run, struct backup_reader *reader,
+    const struct filter *filter, rh_error *error)
 {
 	const struct backup_header *header = backup_reader_header(reader);
 	struct contents contents = {
@@ -189,26 +183,22 @@ static int read_licenses(
 	    .added = clock_now(),
 	    .belief = &run->belief,
 	    .believe = true,
+	    .leave_out = CONTENTS_MANAGED,
 	    .on_content = on_content,
 	    .context = run,
 	};
 	int code = RH_OK;
 
-	report_totals(run->report, header->owned + header->managed, header->bytes);
 	if (!run->plan)
 		code = contents_learn(&contents, error);
-	if (code == RH_OK && run->store != NULL)
-		code = store_sealer_new(run->store->store, &run->sealer, error);
-	if (code == RH_OK)
+	if (code == RH_OK && !only_managed(header))
 		code = contents_run(&contents, error);
-	store_sealer_free(run->sealer);
-	run->sealer = NULL;
 	contents_free(&contents);
 	return code;
 }
 
 /* How far the generation is believed, and who this computer is. */
-static int believe(struct run *run, struct backup_reader *reader, rh_error *error)
+static int believe(struct restore *run, struct backup_reader *reader, rh_error *error)
 {
 	const struct jose_key *key;
 	int code;
@@ -224,9 +214,9 @@ static int believe(struct run *run, struct backup_reader *reader, rh_error *erro
 	return code;
 }
 
-/* All of the generation in one transaction, or the store as it was. */
-static int restore_generation(
-    struct run *run, struct backup_reader *reader, const struct filter *filter, rh_error *error)
+/* All that needs no service in one transaction, or the store as it was. */
+static int restore_owned(struct restore *run, struct backup_reader *reader,
+    const struct filter *filter, rh_error *error)
 {
 	const struct backup_header *header = backup_reader_header(reader);
 	struct store *store = run->store != NULL ? run->store->store : NULL;
@@ -235,15 +225,15 @@ static int restore_generation(
 	if (run->plan && store != NULL)
 		code = store_read_begin(store, error);
 	else if (!run->plan)
-		code = store_begin_fill(store, error);
+		code = only_managed(header) ? store_begin(store, error)
+					    : store_begin_fill(store, error);
 	if (code != RH_OK)
 		return code;
 	code = believe(run, reader, error);
 	if (code == RH_OK)
-		code = read_licenses(run, reader, filter, error);
+		code = read_owned(run, reader, filter, error);
 	if (code == RH_OK && !run->plan && run->belief.proven && header->issuers != NULL)
 		code = pins_import(run->store, header->issuers, run->report, error);
-	belief_free(&run->belief);
 	if (run->plan) {
 		if (store != NULL)
 			store_read_end(store);
@@ -259,9 +249,34 @@ static int restore_generation(
 	return code;
 }
 
+/* What is with services after what is not: it reads the backup a second time. */
+static int restore_generation(struct restore *run, struct backup_reader *reader,
+    const struct filter *filter, rh_error *error)
+{
+	const struct backup_header *header = backup_reader_header(reader);
+	struct backup_reader *again = NULL;
+	int code = RH_OK;
+
+	report_totals(run->report, header->owned + header->managed, header->bytes);
+	if (run->store != NULL)
+		code = store_sealer_new(run->store->store, &run->sealer, error);
+	if (code == RH_OK)
+		code = restore_owned(run, reader, filter, error);
+	run->managed_seen |= only_managed(header);
+	if (code == RH_OK && run->managed_seen)
+		code = opening_again(run->opening, &again, error);
+	if (code == RH_OK && run->managed_seen)
+		code = managed_restore(run, again, filter, only_managed(header), error);
+	backup_reader_free(again);
+	belief_free(&run->belief);
+	store_sealer_free(run->sealer);
+	run->sealer = NULL;
+	return code;
+}
+
 /* Opens the newest generation; on damage found while reading, the one before it. */
 static int restore_newest(
-    struct run *run, struct opening *opening, const struct filter *filter, rh_error *error)
+    struct restore *run, struct opening *opening, const struct filter *filter, rh_error *error)
 {
 	struct backup_reader *reader = NULL;
 	bool begun = false;
@@ -273,19 +288,40 @@ static int restore_newest(
 		code = report_check(run->report, error);
 		if (code == RH_OK)
 			code = opening_reader(opening, run->report, &reader, error);
-		if (code != RH_OK)
+		if (code == RH_OK)
+			code = managed_connect(run, backup_reader_header(reader), error);
+		if (code != RH_OK) {
+			backup_reader_free(reader);
 			return code;
+		}
 		if (!begun) {
 			report_event(run->report, RH_EVENT_DISCONNECTING);
 			report_event(run->report, RH_EVENT_BEGIN);
 			begun = true;
 		}
 		*run->summary = (rh_summary){0};
+		run->managed_seen = run->limit_reached = run->needs_individualization = false;
 		code = restore_generation(run, reader, filter, error);
 		backup_reader_free(reader);
 		reader = NULL;
 	} while (code == RH_E_BACKUP_CORRUPT && opening_older(opening, run->report));
 	return code;
+}
+
+/* What stands in the way of licences that were not restored, the gravest first. */
+static int not_all(const struct restore *run, rh_error *error)
+{
+	int code = RH_E_NOT_ALL_STORED;
+
+	if (run->summary->failed == 0)
+		return RH_OK;
+	if (run->limit_reached)
+		code = RH_E_LIMIT_REACHED;
+	else if (run->needs_individualization)
+		code = RH_E_INDIVIDUALIZE;
+	return error_set(error, code, "%llu of %llu licences were not restored",
+	    (unsigned long long)run->summary->failed,
+	    (unsigned long long)run->summary->licenses);
 }
 
 int rh_restore(rh_store *store, const char *path, const rh_open_options *options,
@@ -296,7 +332,7 @@ int rh_restore(rh_store *store, const char *path, const rh_open_options *options
 	struct filter filter = {0};
 	struct report report;
 	rh_summary counts = {0};
-	struct run run = {
+	struct restore run = {
 	    .store = store, .report = &report, .summary = &counts, .opening = &opening};
 	rh_error own;
 	int code;
@@ -304,6 +340,7 @@ int rh_restore(rh_store *store, const char *path, const rh_open_options *options
 	error = error != NULL ? error : &own;
 	error_clear(error);
 	options = options != NULL ? options : &defaults;
+	run.options = options;
 	run.plan = options->plan != 0;
 	report_init(&report, listener, run.plan ? RH_OPERATION_PLAN : RH_OPERATION_RESTORE);
 	code = opening_options(options, &filter, error);
@@ -313,10 +350,9 @@ int rh_restore(rh_store *store, const char *path, const rh_open_options *options
 		code = opening_begin(&opening, store, path, options, error);
 	if (code == RH_OK)
 		code = restore_newest(&run, &opening, &filter, error);
-	if (code == RH_OK && counts.failed > 0)
-		code = error_set(error, RH_E_NOT_ALL_STORED,
-		    "%llu of %llu licences were not restored",
-		    (unsigned long long)counts.failed, (unsigned long long)counts.licenses);
+	if (code == RH_OK)
+		code = not_all(&run, error);
+	managed_free(run.managed);
 	store_row_free(&run.row);
 	store_content_free(&run.content);
 	opening_end(&opening);

@@ -2,9 +2,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "authority/message.h"
 #include "base/clock.h"
 
 #include "engine/sorting.h"
+
+#define OWNERS_MAX                                                                             \
+	(256 * 1024) /* characters of all owners' statements: the header is bounded */
 
 void sorting_free(struct sorting *sorting)
 {
@@ -12,6 +16,7 @@ void sorting_free(struct sorting *sorting)
 		bytes_wipe(sorting->batches[i].key, KEY_SIZE);
 		free(sorting->batches[i].service);
 		free(sorting->batches[i].sealed);
+		free(sorting->batches[i].owner);
 	}
 	free(sorting->batches);
 	free(sorting->lost.rows);
@@ -56,6 +61,40 @@ static const struct sorting_batch *find_batch(
 		if (strcmp(sorting->batches[i].service, service) == 0)
 			return &sorting->batches[i];
 	return NULL;
+}
+
+/* ---- Owners' statements ---- */
+
+static int sign_owner(const struct jose_key *license_key, const uint8_t recovery[KEY_SIZE],
+    struct sorting_batch *batch, rh_error *error)
+{
+	struct jose_key *release = NULL;
+	int code = release_key(recovery, batch->service, &release, error);
+
+	if (code == RH_OK)
+		code = owner_sign(license_key, batch->service, jose_key_thumbprint(release),
+		    &batch->owner, error);
+	jose_key_free(release);
+	return code;
+}
+
+/* Says to each service who may release this computer, should it be lost. */
+static int sign_owners(struct rh_store *store, struct sorting *sorting, rh_error *error)
+{
+	struct age_identity recovery = {0};
+	const struct jose_key *license_key = NULL;
+	bool known, secret = false;
+	int code;
+
+	if (sorting->batch_count == 0)
+		return RH_OK;
+	code = recovery_load(store, &recovery, &known, &secret, error);
+	if (code == RH_OK && secret)
+		code = computer_license_key(store->computer, &license_key, error);
+	for (size_t i = 0; i < sorting->batch_count && secret && code == RH_OK; i++)
+		code = sign_owner(license_key, recovery.secret, &sorting->batches[i], error);
+	bytes_wipe(&recovery, sizeof recovery);
+	return code;
 }
 
 /* ---- Counting ---- */
@@ -108,6 +147,8 @@ int sorting_load(struct rh_store *store, struct sorting *ret, rh_error *error)
 	}
 	if (code == RH_OK)
 		code = count(store, &sorting, error);
+	if (code == RH_OK)
+		code = sign_owners(store, &sorting, error);
 	if (code == RH_OK)
 		*ret = sorting;
 	else
@@ -216,7 +257,10 @@ static int put_services(
 
 		service->service = strdup(sorting->batches[i].service);
 		service->key = strdup(sorting->batches[i].sealed);
-		if (service->service == NULL || service->key == NULL)
+		if (sorting->batches[i].owner != NULL)
+			service->owner = strdup(sorting->batches[i].owner);
+		if (service->service == NULL || service->key == NULL ||
+		    (sorting->batches[i].owner != NULL && service->owner == NULL))
 			return error_memory(error);
 	}
 	return RH_OK;

@@ -11,6 +11,7 @@ struct sorting_batch {
 	char *service;
 	uint8_t key[KEY_SIZE]; /* secret */
 	char *sealed; /* the key, for the service */
+	char *owner; /* says who may release this computer; NULL: nobody knows */
 };
 
 struct sorting {
@@ -30,7 +31,10 @@ struct sorting {
 	} lost, found;
 };
 
-/* Counts the store, within the caller's read transaction, and makes a key a service. */
+/*
+ * Counts the store, within the caller's read transaction, and makes a key a service; and an
+ * owner's statement, if the secret half of the recovery key is there.
+ */
 int sorting_load(struct rh_store *store, struct sorting *ret, rh_error *error);
 void sorting_free(struct sorting *sorting);
 

@@ -155,8 +155,8 @@ class Trust(Case):
         run = self.run_rehost("restore", self.stick, "--recovery-key-file", "key", "--json", store="new",
                               status=PARTIAL)
         codes = {line["license"]["id"]: line["code"] for line in run.lines if line["event"] == "license"}
-        self.assertEqual(codes, {"mine": "S_COUNTS_STAY", "managed": "E_SERVICE_UNAVAILABLE"})
-        self.assertEqual(run.lines[-1]["code"], "E_NOT_ALL_STORED")
+        self.assertEqual(codes, {"mine": "S_COUNTS_STAY", "managed": "E_INDIVIDUALIZE"})
+        self.assertEqual(run.lines[-1]["code"], "E_INDIVIDUALIZE")
         self.assertIn(ISSUER, self.run_rehost("issuer", "list", store="new").out)
         self.assertIn("only on the computer that it was issued to", self.run_rehost("show", "mine", store="new").out)
 

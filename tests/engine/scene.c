@@ -71,6 +71,10 @@ static int on_event(void *context, const rh_event *event)
 		told->notices++;
 		snprintf(told->notice, sizeof told->notice, "%s", event->text);
 	}
+	if (event->type == RH_EVENT_NEEDS_INDIVIDUALIZATION) {
+		told->needs++;
+		snprintf(told->privacy, sizeof told->privacy, "%s", event->text);
+	}
 	if (event->type != RH_EVENT_LICENSE && event->type != RH_EVENT_RESTRICTED)
 		return 0;
 	assert_true(told->count++ < sizeof told->list / sizeof *told->list);

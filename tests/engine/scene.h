@@ -39,6 +39,8 @@ struct told {
 	} list[64];
 	size_t notices;
 	char notice[300]; /* the last one */
+	size_t needs; /* NEEDS_INDIVIDUALIZATION */
+	char privacy[300]; /* address of the last of them */
 };
 rh_listener scene_listener(struct told *told);
 /* The only one told of ${id}; fails the test if there is none or several. */

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "authority/message.h"
 #include "crypto/managed.h"
 #include "engine/engine.h"
 
@@ -308,6 +309,43 @@ static void service_opens(void **state)
 	}
 }
 
+/* Who may release this computer, as long as its recovery key is known. */
+static void owner_is_named(void **state)
+{
+	struct whole *w = *state;
+	char license_key[JOSE_THUMBPRINT_SIZE], release[JOSE_THUMBPRINT_SIZE], address[64];
+	char *computer = issue_thumbprint(w->scene.computer);
+	struct backup_directory *directory;
+	struct backup_reader *reader = open_backup(w, &directory);
+	const struct backup_header *header = backup_reader_header(reader);
+	struct age_identity identity;
+	struct jose_key *key;
+
+	assert_int_equal(
+	    age_identity_parse(&identity, w->scene.recovery.identity, NULL), RH_OK);
+	for (int service = 0; service < SERVICES - 1; service++) {
+		service_name(address, service);
+		assert_string_equal(header->services[service].service, address);
+		assert_non_null(header->services[service].owner);
+		assert_int_equal(owner_check(header->services[service].owner, address,
+				     license_key, release, NULL),
+		    RH_OK);
+		assert_string_equal(license_key, computer);
+		assert_int_equal(release_key(identity.secret, address, &key, NULL), RH_OK);
+		assert_string_equal(release, jose_key_thumbprint(key));
+		jose_key_free(key);
+	}
+	backup_reader_free(reader);
+	backup_directory_close(directory);
+	assert_int_equal(rh_recovery_forget(w->scene.store, NULL), RH_OK);
+	backup(w);
+	reader = open_backup(w, &directory);
+	assert_null(backup_reader_header(reader)->services[0].owner);
+	backup_reader_free(reader);
+	backup_directory_close(directory);
+	free(computer);
+}
+
 /* Every backup has keys of its own. */
 static void keys_are_new(void **state)
 {
@@ -378,10 +416,14 @@ static void expect_told(const struct told *told)
 				continue;
 			}
 			service_name(address, service);
-			assert_int_equal(one->code, RH_E_SERVICE_UNAVAILABLE);
+			assert_int_equal(one->code, RH_E_INDIVIDUALIZE);
 			assert_non_null(strstr(one->text, address));
 			assert_string_not_equal(one->next_step, "");
 		}
+	/* Once a service, however many licences it has. */
+	assert_int_equal(told->needs, SERVICES - 1);
+	service_name(address, SERVICES - 2);
+	assert_non_null(strstr(told->privacy, address));
 }
 
 static void second_computer(void **state)
@@ -401,12 +443,12 @@ static void second_computer(void **state)
 	options.plan = 1;
 	assert_int_equal(
 	    rh_restore(NULL, w->scene.kit.media, &options, &listener, &summary, &error),
-	    RH_E_NOT_ALL_STORED);
+	    RH_E_INDIVIDUALIZE);
 	expect_told(&told);
 	listener = scene_listener(&told);
 	assert_int_equal(
 	    rh_restore(new, w->scene.kit.media, &options, &listener, &summary, &error),
-	    RH_E_NOT_ALL_STORED);
+	    RH_E_INDIVIDUALIZE);
 	expect_told(&told);
 	assert_int_equal(kit_count(new, NULL), 0);
 	assert_int_equal(rh_pin_list(new, RH_PIN_ISSUER, count_pin, &pins, NULL), RH_OK);
@@ -416,7 +458,7 @@ static void second_computer(void **state)
 	listener = scene_listener(&told);
 	assert_int_equal(
 	    rh_restore(new, w->scene.kit.media, &options, &listener, &summary, &error),
-	    RH_E_NOT_ALL_STORED);
+	    RH_E_INDIVIDUALIZE);
 	expect_told(&told);
 	assert_int_equal(told.notices, 1);
 	assert_non_null(strstr(told.notice, SCENE_ISSUER));
@@ -489,7 +531,7 @@ static void forgotten_key_still_proves(void **state)
 	    rh_verify(NULL, w->scene.kit.media, &options, NULL, &summary, NULL), RH_OK);
 	new = kit_store(w->scene.kit.other, RH_STORE_CREATE);
 	assert_int_equal(rh_restore(new, w->scene.kit.media, &options, NULL, &summary, NULL),
-	    RH_E_NOT_ALL_STORED);
+	    RH_E_INDIVIDUALIZE);
 	assert_int_equal(rh_pin_list(new, RH_PIN_ISSUER, count_pin, &pins, NULL), RH_OK);
 	assert_int_equal(pins, 1);
 	rh_store_close(new);
@@ -502,6 +544,7 @@ int main(void)
 	    cmocka_unit_test(scan_finds),
 	    WITH_SCENE(nothing_is_revealed),
 	    WITH_SCENE(service_opens),
+	    WITH_SCENE(owner_is_named),
 	    WITH_SCENE(keys_are_new),
 	    WITH_SCENE(second_computer),
 	    WITH_SCENE(same_computer),

@@ -36,7 +36,7 @@ static bool is_refused_by_right(const rh_event *event)
 		return strcmp(id, signed_names[RESTRICTED]) == 0;
 	case RH_E_LICENSE_EXPIRED:
 		return strcmp(id, signed_names[EXPIRED]) == 0;
-	case RH_E_SERVICE_UNAVAILABLE:
+	case RH_E_INDIVIDUALIZE:
 		return strcmp(id, signed_names[MANAGED]) == 0;
 	default:
 		return event->code == RH_OK || event->code >= RH_S_ADDED;
@@ -366,7 +366,7 @@ static void restore(
 	options.recovery_key = signed_recovery;
 	outcome->calls++;
 	outcome->code = rh_restore(store, path, &options, &listener, &summary, &outcome->error);
-	if (outcome->code == (managed > 0 ? RH_E_NOT_ALL_STORED : RH_OK)) {
+	if (outcome->code == (managed > 0 ? RH_E_INDIVIDUALIZE : RH_OK)) {
 		if (outcome->end_code == outcome->code)
 			outcome->end_code = RH_OK;
 		outcome->code = RH_OK;
