@@ -11,6 +11,33 @@
 
 #define NAMED_MAX 20 /* licences named without --verbose */
 
+static json_t *individualize_record(const rh_individualize *facts)
+{
+	static const char *const http[] = {
+	    "idle", "connecting", "requesting", "receiving", "completed"};
+	static const struct {
+		int state;
+		const char *name;
+	} states[] = {{RH_INDIVIDUALIZE_BEGIN, "begin"},
+	    {RH_INDIVIDUALIZE_DOWNLOAD, "download"}, {RH_INDIVIDUALIZE_INSTALL, "install"},
+	    {RH_INDIVIDUALIZE_SUCCEED, "succeed"}, {RH_INDIVIDUALIZE_FAIL, "fail"},
+	    {RH_INDIVIDUALIZE_CANCEL, "cancel"}};
+	json_t *object = json_object();
+
+	for (size_t i = 0; i < sizeof states / sizeof *states; i++)
+		if (facts->state == states[i].state)
+			json_object_set_new(object, "state", json_string(states[i].name));
+	if (facts->http >= 0 && (size_t)facts->http < sizeof http / sizeof *http)
+		json_object_set_new(object, "http", json_string(http[facts->http]));
+	json_object_set_new(object, "requests", json_integer(facts->requests));
+	json_object_set_new(object, "bytes", json_integer((json_int_t)facts->bytes));
+	json_object_set_new(
+	    object, "bytes_total", json_integer((json_int_t)facts->bytes_total));
+	json_object_set_new(object, "service", record_text(facts->service));
+	json_object_set_new(object, "privacy", record_text(facts->privacy));
+	return object;
+}
+
 json_t *report_event(const rh_event *event)
 {
 	unsigned fields = rh_event_fields(event->type);
@@ -38,6 +65,9 @@ json_t *report_event(const rh_event *event)
 		record_code(object, event->code, event->next_step);
 	if (fields & RH_FIELD_TEXT)
 		json_object_set_new(object, "text", record_text(event->text));
+	if ((fields & RH_FIELD_INDIVIDUALIZE) && event->individualize != NULL)
+		json_object_set_new(
+		    object, "individualize", individualize_record(event->individualize));
 	return object;
 }
 

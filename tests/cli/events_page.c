@@ -40,6 +40,7 @@ static void print_members(unsigned fields)
 	    {RH_FIELD_LICENSE, "`license`"},
 	    {RH_FIELD_CODE, "`code`, `hresult`, `message`, `next_step`"},
 	    {RH_FIELD_TEXT, "`text`"},
+	    {RH_FIELD_INDIVIDUALIZE, "`individualize`"},
 	};
 	const char *gap = "";
 
@@ -114,6 +115,13 @@ int main(void)
 	    "- `text` says what was wrong with what, or is empty. It never holds a secret or "
 	    "the "
 	    "content of a licence.\n"
+	    "- `individualize` says how far a computer's becoming known to a service is: "
+	    "`state` (`begin`, `download`, `install`, then\n"
+	    "  `succeed`, `fail` or `cancel`), `http` (`idle`, `connecting`, `requesting`, "
+	    "`receiving`, `completed`), `requests` that are\n"
+	    "  complete, `bytes` of `bytes_total` (0: unknown) of the reply, the `service`, "
+	    "and "
+	    "the address of its `privacy` notice.\n"
 	    "- Sizes are bytes. Readers should pass over events and members that they do not "
 	    "know.\n"
 	    "- A command that fails before or without an operation writes one object with the "
