@@ -79,12 +79,13 @@ typedef struct REHOST_SUMMARY {
  * ${lOperation} is an enum rh_operation (rehost.h).
  * OnProgress: how much of the totals is done; at most 20 times a second.
  * OnLicense: a licence that was not plainly copied, and why; with RestoreMode "plan"
- * every licence.  A restricted licence comes here after its OnStatus; so does one that the
- * limit stopped, with the address to open as ${pwszText}.
+ * every licence.  A restricted licence comes here after its OnStatus.
  * OnRecoveryKey: the owner's recovery key was made just now; show it to him
  * (rh_recovery_show).  ${pwszText} is no secret.
- * OnNotice: something that the owner should know.  After WMT_NEEDS_INDIVIDUALIZATION ${code} is
- * RH_E_INDIVIDUALIZE, and ${pwszText} the address of the service's privacy notice.
+ * OnNotice: something that the owner should know.  After WMT_ERROR_WITHURL ${code} is
+ * RH_E_LIMIT_REACHED, and ${pwszText} the address to open; why the licence was stopped came with
+ * OnLicense.  After WMT_NEEDS_INDIVIDUALIZATION ${code} is RH_E_INDIVIDUALIZE, and ${pwszText}
+ * the address of the service's privacy notice.
  * OnResult: just before WMT_BACKUPRESTORE_END; ${pwszText} says what was wrong with
  * what, ${pwszNextStep} what the owner can do; both are empty after a success.
  */

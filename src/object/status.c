@@ -176,10 +176,10 @@ static int send_progress(struct status *status, const rh_event *event)
 		return RH_OK;
 	case RH_EVENT_RESTRICTED:
 	case RH_EVENT_LICENSE:
-	case RH_EVENT_LIMIT:
 		return send_license(status, event);
 	case RH_EVENT_RECOVERY_KEY:
 	case RH_EVENT_NOTICE:
+	case RH_EVENT_LIMIT:
 	case RH_EVENT_NEEDS_INDIVIDUALIZATION:
 		return send_words(status, event);
 	default:

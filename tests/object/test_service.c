@@ -220,8 +220,8 @@ static void limit(void **state)
 	(void)state;
 	open_object(&f, &(struct script){.limit = true, .result = RH_E_LIMIT_REACHED}, true);
 	run(&f, 0);
-	CHECK_STATUSES(&f.callback, CONNECTING, DISCONNECTING, WMT_ERROR_WITHURL, ON_LICENSE,
-	    WMT_ERROR_WITHURL, ON_LICENSE, BEGIN, ON_RESULT, END);
+	CHECK_STATUSES(&f.callback, CONNECTING, DISCONNECTING, WMT_ERROR_WITHURL, ON_NOTICE,
+	    WMT_ERROR_WITHURL, ON_NOTICE, BEGIN, ON_RESULT, END);
 	for (size_t i = 0; i < 2; i++) {
 		record = &f.callback.records[2 + 2 * i];
 		assert_int_equal(record->hr, NS_E_DRM_RESTORE_FRAUD);
@@ -229,7 +229,7 @@ static void limit(void **state)
 		assert_string_equal(record->text, PAGE);
 		assert_int_equal(record[1].code, RH_E_LIMIT_REACHED);
 		assert_int_equal(record[1].hr, NS_E_DRM_RESTORE_FRAUD);
-		assert_string_equal(record[1].text, i == 0 ? "id-limit" : "");
+		assert_string_equal(record[1].text, "open it");
 		assert_string_equal(record[1].more, PAGE);
 	}
 	assert_int_equal(callback_end(&f.callback)->hr, NS_E_DRM_RESTORE_FRAUD);
