@@ -139,7 +139,7 @@ static int send_batch(struct restore *run, struct managed_service *service,
 		code = make_idempotency_key(idempotency, error);
 	}
 	if (code == RH_OK)
-		code = session_restore(service->link->session, &request, ret, error);
+		code = link_restore(service->link, &request, ret, error);
 	free(licenses);
 	buffer_free(&text);
 	return code;
