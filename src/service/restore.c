@@ -7,6 +7,7 @@
 #include "service/documents.h"
 #include "service/guard.h"
 #include "service/keys.h"
+#include "service/rehearse.h"
 
 /* "/v1/plan" and "/v1/commit". */
 
@@ -351,6 +352,9 @@ static int restore(
 	    batch->message.license_count, &batch->licenses, error);
 	if (code == RH_OK && batch->message.path == MESSAGE_COMMIT)
 		code = open_secrets(batch, problem, error);
+	if (code == RH_OK && batch->service->rehearsal != NULL)
+		code = rehearsal_licenses(batch->service, batch->licenses,
+		    batch->message.license_count, error);
 	if (code != RH_OK || *problem != PROBLEM_NONE)
 		return code;
 	code = ask_ledger(batch, problem, error);
