@@ -8,6 +8,7 @@
 /* The licences of a request and what the tables say of them, in a few exchanges for all. */
 
 #define VALUES_EACH 10
+#define TIME_LAST 253402300799 /* year 9999 */
 
 /* ---- The list ---- */
 
@@ -79,6 +80,12 @@ void items_free(struct items *items)
 
 /* ---- Rows of licences ---- */
 
+/* A grant can tell this. */
+static int64_t since_of(int64_t issued, int64_t first_seen)
+{
+	return issued >= 0 && issued <= TIME_LAST ? issued : first_seen;
+}
+
 static int on_license(void *context, size_t index, const struct row *row, rh_error *error)
 {
 	struct items *items = context;
@@ -90,8 +97,7 @@ static int on_license(void *context, size_t index, const struct row *row, rh_err
 	row_copy(item->count.original, sizeof item->count.original, row, 0);
 	item->claimed = (uint32_t)row_integer(row, 1);
 	item->first_seen = row_integer(row, 3);
-	item->count.original_since =
-	    row_is_null(row, 2) ? item->first_seen : row_integer(row, 2);
+	item->count.original_since = since_of(row_time(row, 2), item->first_seen);
 	item->count.blocked = row_integer(row, 4) != 0;
 	text_hex(digest, item->license->digest, DIGEST_SIZE);
 	/* A row without a digest is of a licence that was blocked before it was seen. */
@@ -112,7 +118,7 @@ static void start(struct item *item, int64_t now)
 	item->own = policy_unset;
 	item->claimed = license->computers;
 	item->count = (struct count){.holders = holders,
-	    .original_since = license->issued == LICENSE_TIME_NONE ? now : license->issued,
+	    .original_since = since_of(license->issued, now),
 	    .original_released = LICENSE_TIME_NONE,
 	    .original_releasing = LICENSE_TIME_NONE};
 	memcpy(item->count.original, license->original, sizeof item->count.original);
