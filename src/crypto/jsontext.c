@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "crypto/jsontext.h"
 
 /* jansson's own sentences quote the text near the fault; ours never do. */
@@ -58,17 +59,12 @@ static bool has_memory(size_t size)
  * say so; it may drop characters of a text (lex_save() in its load.c), or call
  * it broken.  What two runs agree on is so.
  */
-int jsontext_read(const void *bytes, size_t size, json_t **ret, rh_error *why)
+static int read_twice(const char *text, size_t size, json_t **ret, rh_error *why)
 {
 	json_error_t error, again;
-	const char *text = bytes;
 	json_t *first, *second;
 	int code;
 
-	if (size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {
-		text += 3;
-		size -= 3;
-	}
 	if (!has_memory(size))
 		return error_memory(why);
 	first = load(text, size, &error);
@@ -87,6 +83,143 @@ int jsontext_read(const void *bytes, size_t size, json_t **ret, rh_error *why)
 	json_decref(second);
 	return code;
 }
+
+/* ---- Long texts ---- */
+
+/*
+ * jansson needs 8 ns for each character of a text, twice.  In a message the texts are long:
+ * they are put aside, and jansson reads a mark in the place of each.  That is done only where
+ * no "\" is in all the JSON, so that whatever stands between two quotes is a text as it is; a
+ * mark begins with U+0001, which no other text can then hold.
+ */
+#define LONG_TEXT 32 /* bytes that are worth it */
+#define LONG_JSON 1024
+#define MARK "\\u0001"
+#define MARK_CHARACTER 1
+
+struct aside {
+	struct buffer json; /* with the marks */
+	struct buffer texts; /* struct text, in the order of the marks */
+	size_t back; /* how many were put back */
+};
+struct text {
+	const char *bytes;
+	size_t size;
+};
+
+/* Whether it is a text of JSON as it is: ASCII here, so that its UTF-8 needs no look. */
+static bool plain(const char *text, size_t size)
+{
+	unsigned other = 0;
+
+	for (size_t i = 0; i < size; i++) {
+		unsigned char c = (unsigned char)text[i];
+
+		other |= (unsigned)(c < 0x20) | (c > 0x7e);
+	}
+	return other == 0;
+}
+
+static bool put_mark(struct aside *aside, struct text text)
+{
+	char mark[sizeof MARK + 20];
+
+	*text_decimal(stpcpy(mark, MARK), aside->texts.size / sizeof text) = '\0';
+	return buffer_append_text(&aside->json, mark, NULL) == RH_OK &&
+	       buffer_append(&aside->texts, &text, sizeof text, NULL) == RH_OK;
+}
+
+/* false: there is nothing to gain, or no memory for it. */
+static bool put_aside(struct aside *aside, const char *text, size_t size)
+{
+	const char *end = text + size, *quote;
+
+	if (size < LONG_JSON || memchr(text, '\\', size) != NULL)
+		return false;
+	while ((quote = memchr(text, '"', (size_t)(end - text))) != NULL) {
+		const char *inside = quote + 1, *close;
+		size_t length;
+
+		close = memchr(inside, '"', (size_t)(end - inside));
+		if (close == NULL)
+			return false;
+		length = (size_t)(close - inside);
+		if (length < LONG_TEXT || !plain(inside, length))
+			inside = close;
+		if (buffer_append(&aside->json, text, (size_t)(inside - text), NULL) != RH_OK)
+			return false;
+		if (inside != close && !put_mark(aside, (struct text){inside, length}))
+			return false;
+		text = close;
+		if (buffer_append(&aside->json, text++, 1, NULL) != RH_OK)
+			return false;
+	}
+	return aside->texts.size > 0 &&
+	       buffer_append(&aside->json, text, (size_t)(end - text), NULL) == RH_OK;
+}
+
+static bool put_text_back(struct aside *aside, json_t *value)
+{
+	const char *mark = json_string_value(value);
+	struct text text;
+
+	if (mark[0] != MARK_CHARACTER)
+		return true;
+	if (strtoul(mark + 1, NULL, 10) != aside->back ||
+	    aside->back == aside->texts.size / sizeof text)
+		return false;
+	memcpy(&text, aside->texts.data + aside->back++ * sizeof text, sizeof text);
+	return json_string_setn_nocheck(value, text.bytes, text.size) == 0;
+}
+
+/* Puts the texts back; false without memory, or if one of them is the name of a member. */
+static bool put_back(struct aside *aside, json_t *value)
+{
+	const char *name;
+	json_t *inner;
+	bool good = true;
+	size_t i;
+
+	if (json_is_string(value))
+		return put_text_back(aside, value);
+	json_object_foreach(value, name, inner)
+	{
+		good = good && name[0] != MARK_CHARACTER && put_back(aside, inner);
+	}
+	json_array_foreach(value, i, inner)
+	{
+		good = good && put_back(aside, inner);
+	}
+	return good;
+}
+
+int jsontext_read(const void *bytes, size_t size, json_t **ret, rh_error *why)
+{
+	struct aside aside = {0};
+	const char *text = bytes;
+	json_t *value = NULL;
+	bool done;
+
+	if (size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {
+		text += 3;
+		size -= 3;
+	}
+	done =
+	    put_aside(&aside, text, size) &&
+	    read_twice((const char *)aside.json.data, aside.json.size, &value, NULL) == RH_OK &&
+	    put_back(&aside, value);
+	buffer_free(&aside.json);
+	buffer_free(&aside.texts);
+	if (done) {
+		*ret = value;
+		return RH_OK;
+	}
+	/* Also for what is wrong with it, and where. */
+	json_decref(value);
+	return read_twice(text, size, ret, why);
+}
+
+/* ---- Writing ---- */
 
 struct output {
 	struct buffer *bytes;

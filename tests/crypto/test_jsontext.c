@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -113,11 +114,94 @@ static void test_refused(void **state)
 	assert_refused("[\"\0\"]", 5, "well-formed");
 }
 
+/* Three texts of one length, in a ${format} of JSON. */
+static char *long_text(const char *format, size_t length, char fill)
+{
+	char *middle = malloc(length + 1), *text;
+
+	assert_non_null(middle);
+	memset(middle, fill, length);
+	middle[length] = '\0';
+	assert_true(asprintf(&text, format, middle, middle, middle) > 0);
+	free(middle);
+	return text;
+}
+
+static void test_long(void **state)
+{
+	static const char *const good[] = {
+	    "{\"a\":\"%s\",\"b\":[\"%s\",\"short\",1,{\"c\":\"%s\"}]}",
+	    " [ \"%s\" ,\"\", \"\\u0001\\\\0\", \"%s\" ,\"%s\"]\n",
+	    "{\"%s\":1,\"b\":\"%s\",\"c\":\"%s\"}",
+	    "[\"\xc3\xbc%s\",\"%s\xe2\x82\xac\",\"%s\",-1.5,true]",
+	    "{\"c\":\"%s\",\"a\":\"%s\",\"b\":\"%s\"}",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+		for (size_t length = 20; length < 2000; length += 11) {
+			char *text = long_text(good[i], length, (char)('A' + length % 26));
+			json_t *value = NULL, *expected = json_loads(text, 0, NULL);
+
+			assert_non_null(expected);
+			assert_int_equal(read_exact(text, strlen(text), &value, NULL), RH_OK);
+			assert_true(json_equal(value, expected));
+			json_decref(value);
+			json_decref(expected);
+			free(text);
+		}
+	}
+}
+
+static void test_long_refused(void **state)
+{
+	static const struct {
+		const char *format, *words;
+	} table[] = {
+	    {"{\"%s\":1,\"b\":\"%s\",\"%s\":1}", "a member stands twice"},
+	    {"[\"%s\",\n\"%s\" \"%s\"]", "line 2, column 2005: the JSON"},
+	    {"[\"%s\",\"%s\",\"%s\"", "cut off"},
+	    {"[\"%s\",\"%s\",\"%s", "cut off"},
+	    {"[\"%s\",\"%s\x01\",\"%s\"]", "well-formed"},
+	    {"[\"%s\",\"\x01\"\"0\",\"%s\",\"%s\"]", "well-formed"},
+	    {"[\"%s\",\"%s\xff\",\"%s\"]", "no UTF-8 text"},
+	    {"\"%s%s%s\"", "well-formed"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+		char *text = long_text(table[i].format, 1000, 'x');
+
+		assert_refused(text, strlen(text), table[i].words);
+		free(text);
+	}
+}
+
+static void test_write(void **state)
+{
+	struct buffer out = {0};
+	json_t *value = json_pack(
+	    "{s:i,s:[s,b,n],s:I}", "z", 1, "a", "\"/\n\xc3\xbc", 1, "b", (json_int_t)-5);
+
+	(void)state;
+	assert_int_equal(buffer_append_text(&out, "x", NULL), RH_OK);
+	assert_int_equal(jsontext_write(value, &out, NULL), RH_OK);
+	assert_int_equal(buffer_append(&out, "", 1, NULL), RH_OK);
+	assert_string_equal(
+	    (char *)out.data, "x{\"z\":1,\"a\":[\"\\\"/\\n\xc3\xbc\",true,null],\"b\":-5}");
+	assert_int_equal(jsontext_write(NULL, &out, NULL), RH_E_MEMORY);
+	buffer_free(&out);
+	json_decref(value);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_values),
 	    cmocka_unit_test(test_refused),
+	    cmocka_unit_test(test_long),
+	    cmocka_unit_test(test_long_refused),
+	    cmocka_unit_test(test_write),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
