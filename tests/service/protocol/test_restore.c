@@ -286,7 +286,6 @@ static void no_memory(struct world *world, const struct ask *ask)
 	size_t count, refused = 0;
 	struct reply reply;
 
-	json_set_alloc_funcs(__wrap_malloc, free);
 	failing_nth(0);
 	reply = send(world, ask);
 	count = failing_stop();
@@ -302,7 +301,6 @@ static void no_memory(struct world *world, const struct ask *ask)
 		refused += reply.status == 503;
 		buffer_free(&reply.body);
 	}
-	json_set_alloc_funcs(malloc, free);
 	assert_true(refused > count / 2);
 	reply = send(world, ask);
 	assert_int_equal(reply.status, 200);
@@ -390,11 +388,9 @@ static void test_many_issuers(void **state)
 	for (size_t i = 1;; i++) {
 		int code;
 
-		json_set_alloc_funcs(__wrap_malloc, free);
 		failing_nth(i);
 		code = issuers_hold(world->service.issuers, &view, &error);
 		failing_stop();
-		json_set_alloc_funcs(malloc, free);
 		if (code == RH_OK)
 			break;
 		assert_true(code == RH_E_MEMORY || code == RH_E_DATABASE);
