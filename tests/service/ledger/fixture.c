@@ -15,8 +15,8 @@ void fixture_keys(struct fixture *f)
 
 void fixture_open(struct fixture *f, unsigned connections)
 {
-	const struct ledger_issuer issuer = {ISSUER, "Issuer", "https://issuer.example/help",
-	    "{\"keys\":[]}", 0};
+	const struct ledger_issuer issuer = {
+	    ISSUER, "Issuer", "https://issuer.example/help", "{\"keys\":[]}", 0};
 
 	memset(f, 0, sizeof *f);
 	fixture_keys(f);

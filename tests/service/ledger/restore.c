@@ -152,8 +152,7 @@ static void test_period(void **state)
 	outcome = restore_one(f, NOW + 2 * DAY, "c4", NULL, &l);
 	assert_refused(outcome, PROBLEM_PERIOD, 3, 100);
 	assert_int_equal(outcome.next, NOW + 30 * DAY);
-	assert_refused(
-	    plan_one(f, NOW + 30 * DAY - 1, "c4", NULL, &l), PROBLEM_PERIOD, 3, 100);
+	assert_refused(plan_one(f, NOW + 30 * DAY - 1, "c4", NULL, &l), PROBLEM_PERIOD, 3, 100);
 	assert_granted(restore_one(f, NOW + 30 * DAY, "c4", NULL, &l), 4, 100);
 	outcome = restore_one(f, NOW + 30 * DAY, "c5", NULL, &l);
 	assert_refused(outcome, PROBLEM_PERIOD, 4, 100);
@@ -200,12 +199,10 @@ static void test_blocked(void **state)
 	    ledger_block(f->ledger, NOW, "local:test", ISSUER, "a", false, "paid", error));
 	assert_free(restore_one(f, NOW, "c2", NULL, &l), 2, 4);
 	/* Before it was ever seen; its document fills the row. */
-	assert_ok(
-	    ledger_block(f->ledger, NOW, "local:test", ISSUER, "b", true, NULL, error));
+	assert_ok(ledger_block(f->ledger, NOW, "local:test", ISSUER, "b", true, NULL, error));
 	assert_refused(
 	    restore_one(f, NOW + 5, "c1", "K", &unseen), PROBLEM_LICENSE_BLOCKED, 1, 4);
-	assert_ok(
-	    ledger_block(f->ledger, NOW, "local:test", ISSUER, "b", false, NULL, error));
+	assert_ok(ledger_block(f->ledger, NOW, "local:test", ISSUER, "b", false, NULL, error));
 	assert_free(restore_one(f, NOW, "c1", "K", &unseen), 1, 4);
 }
 
@@ -243,8 +240,8 @@ static void test_batch(void **state)
 	    (const uint8_t(*)[DIGEST_SIZE])leaves, count, error));
 
 	/* The same again, later: not a word differs, and the log did not grow. */
-	assert_ok(commit_request(f->ledger, NOW + 50 * DAY / 2, &visitor, "batch-one", l, 5, again, &same,
-	    &problem, &second, error));
+	assert_ok(commit_request(f->ledger, NOW + 50 * DAY / 2, &visitor, "batch-one", l, 5,
+	    again, &same, &problem, &second, error));
 	assert_int_equal(problem, PROBLEM_NONE);
 	assert_memory_equal(o, again, sizeof o);
 	assert_string_equal(grants, same);
@@ -266,27 +263,27 @@ static void test_idempotency(void **state)
 	struct head head;
 	char *grants = NULL, *untouched = (char *)&commit;
 
-	assert_ok(ledger_commit(f->ledger, NOW, &visitor, &commit, &l, 1, &o, &grants, &problem,
-	    &head, error));
+	assert_ok(ledger_commit(
+	    f->ledger, NOW, &visitor, &commit, &l, 1, &o, &grants, &problem, &head, error));
 	assert_granted(o, 2, 4);
 	free(grants);
 	/* The nonce was used up. */
 	grants = untouched;
-	assert_ok(ledger_commit(f->ledger, NOW, &visitor, &commit, &l, 1, &o, &grants, &problem,
-	    &head, error));
+	assert_ok(ledger_commit(
+	    f->ledger, NOW, &visitor, &commit, &l, 1, &o, &grants, &problem, &head, error));
 	assert_int_equal(problem, PROBLEM_NONCE_USED);
 	commit = (struct ledger_commit){"key", another, "n2"};
-	assert_ok(ledger_commit(f->ledger, NOW, &visitor, &commit, &l, 1, &o, &grants, &problem,
-	    &head, error));
+	assert_ok(ledger_commit(
+	    f->ledger, NOW, &visitor, &commit, &l, 1, &o, &grants, &problem, &head, error));
 	assert_int_equal(problem, PROBLEM_IDEMPOTENCY);
 	commit.body = body;
-	assert_ok(ledger_commit(f->ledger, NOW, &other, &commit, &l, 1, &o, &grants, &problem,
-	    &head, error));
+	assert_ok(ledger_commit(
+	    f->ledger, NOW, &other, &commit, &l, 1, &o, &grants, &problem, &head, error));
 	assert_int_equal(problem, PROBLEM_IDEMPOTENCY);
 	assert_ptr_equal(grants, untouched);
 	/* Refused ones did not use up theirs. */
-	assert_ok(ledger_commit(f->ledger, NOW, &visitor, &commit, &l, 1, &o, &grants, &problem,
-	    &head, error));
+	assert_ok(ledger_commit(
+	    f->ledger, NOW, &visitor, &commit, &l, 1, &o, &grants, &problem, &head, error));
 	assert_int_equal(problem, PROBLEM_NONE);
 	assert_granted(o, 2, 4);
 	free(grants);
@@ -368,8 +365,8 @@ static void test_cases(void **state)
 	free(found.status.computers);
 	assert_ok(ledger_case(f->ledger, NOW + 9, NULL, found.number, &found, error));
 	free(found.status.computers);
-	assert_int_equal(ledger_case(f->ledger, NOW, "nobody", 0, &found, NULL),
-	    RH_E_LICENSE_UNKNOWN);
+	assert_int_equal(
+	    ledger_case(f->ledger, NOW, "nobody", 0, &found, NULL), RH_E_LICENSE_UNKNOWN);
 	assert_int_equal(
 	    ledger_case(f->ledger, NOW, NULL, 99999, &found, NULL), RH_E_LICENSE_UNKNOWN);
 }
@@ -403,8 +400,7 @@ static void test_plan_changes_nothing(void **state)
 	struct head head;
 
 	assert_ok(ledger_counts(f->ledger, &before, error));
-	assert_ok(
-	    ledger_plan(f->ledger, NOW, &visitor, l, 2, o, &problem, &head, error));
+	assert_ok(ledger_plan(f->ledger, NOW, &visitor, l, 2, o, &problem, &head, error));
 	assert_costs(o[0], 2, 4);
 	assert_costs(o[1], 2, 4);
 	assert_ok(ledger_counts(f->ledger, &after, error));
@@ -480,16 +476,16 @@ static void test_enroll(void **state)
 	enum problem problem;
 	struct head one, two;
 
-	assert_ok(ledger_enroll(
-	    f->ledger, NOW, "c2", "Lap\"top", "R", "e1", &problem, &one, error));
+	assert_ok(
+	    ledger_enroll(f->ledger, NOW, "c2", "Lap\"top", "R", "e1", &problem, &one, error));
 	assert_int_equal(problem, PROBLEM_NONE);
 	assert_int_equal(one.time, NOW);
-	assert_ok(ledger_enroll(
-	    f->ledger, NOW + 1, "c2", NULL, NULL, "e2", &problem, &two, error));
+	assert_ok(
+	    ledger_enroll(f->ledger, NOW + 1, "c2", NULL, NULL, "e2", &problem, &two, error));
 	assert_int_equal(problem, PROBLEM_NONE);
 	assert_int_equal(one.seq, two.seq);
-	assert_ok(ledger_enroll(
-	    f->ledger, NOW + 1, "c2", NULL, NULL, "e2", &problem, &two, error));
+	assert_ok(
+	    ledger_enroll(f->ledger, NOW + 1, "c2", NULL, NULL, "e2", &problem, &two, error));
 	assert_int_equal(problem, PROBLEM_NONCE_USED);
 	/* The release key stays; the name may change. */
 	assert_ok(ledger_enroll(
