@@ -180,9 +180,12 @@ static bool postgres_usable(struct connection *connection)
 	struct pollfd heard = {.fd = PQsocket(pg), .events = POLLIN};
 	const char *standby;
 
-	if (poll(&heard, 1, 0) > 0 && !PQconsumeInput(pg))
-		return false;
-	PQisBusy(pg); /* takes in what was read */
+	/* First its last words, then the end. */
+	while (poll(&heard, 1, 0) > 0) {
+		if (!PQconsumeInput(pg))
+			return false;
+		PQisBusy(pg); /* takes in what was read */
+	}
 	standby = PQparameterStatus(pg, "in_hot_standby");
 	return PQstatus(pg) == CONNECTION_OK && PQtransactionStatus(pg) == PQTRANS_IDLE &&
 	       (standby == NULL || strcmp(standby, "off") == 0);

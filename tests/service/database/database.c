@@ -3,8 +3,6 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -462,93 +460,6 @@ static void test_function_fails(void **state)
 	kit_database_drop(database);
 }
 
-/* ---- Many at once ---- */
-
-#define MANY 3000
-#define BODY 4000
-
-static int in_order(void *context, size_t index, const struct row *row, rh_error *error)
-{
-	size_t *next = context;
-
-	(void)error;
-	assert_int_equal(index, *next);
-	assert_int_equal(row_integer(row, 0), index);
-	assert_int_equal(strlen(row_text(row, 3)), BODY);
-	++*next;
-	return RH_OK;
-}
-
-static void test_many(void **state)
-{
-	struct database *database = kit_database(2);
-	struct connection *connection = take(database, true);
-	struct value *values = calloc((size_t)MANY * 4, sizeof *values);
-	char *body = malloc(BODY + 1);
-	struct value none = value_null();
-	size_t next = 0;
-	(void)state;
-
-	assert_non_null(values);
-	assert_non_null(body);
-	memset(body, 'b', BODY);
-	body[BODY] = '\0';
-	for (int i = 0; i < MANY; i++) {
-		values[4 * i] = value_integer(i);
-		values[4 * i + 1] = value_integer(-i);
-		values[4 * i + 2] = value_text("kind");
-		values[4 * i + 3] = value_text(body);
-	}
-	assert_int_equal(
-	    database_query_many(connection, &insert_audit, values, 1, NULL, NULL, NULL),
-	    RH_E_INTERNAL);
-	begin(connection);
-	assert_int_equal(
-	    database_query_many(connection, &insert_audit, &none, 0, NULL, NULL, NULL), RH_OK);
-	assert_int_equal(
-	    database_query_many(connection, &insert_audit, values, MANY, NULL, NULL, NULL),
-	    RH_OK);
-	assert_int_equal(connection_changes(connection), MANY);
-	for (int i = 0; i < MANY; i++)
-		values[i] = value_integer(i);
-	assert_int_equal(
-	    database_query_many(connection, &get_audit, values, MANY, in_order, &next, NULL),
-	    RH_OK);
-	assert_int_equal(next, MANY);
-	assert_int_equal(connection_commit(connection, NULL), RH_OK);
-	database_give(connection);
-	free(body);
-	free(values);
-	kit_database_drop(database);
-}
-
-static void test_many_conflict(void **state)
-{
-	struct database *database = kit_database(2);
-	struct connection *connection = take(database, true);
-	struct value values[2 * 600];
-	static char names[600][16];
-	rh_error error = {0};
-	(void)state;
-
-	for (int i = 0; i < 600; i++) {
-		snprintf(names[i], sizeof names[i], "n%d", i == 400 ? 7 : i);
-		values[2 * i] = value_text(names[i]);
-		values[2 * i + 1] = value_text("");
-	}
-	begin(connection);
-	assert_int_equal(
-	    database_query_many(connection, &insert_meta, values, 600, NULL, NULL, &error),
-	    RH_E_DATABASE_CONFLICT);
-	assert_non_null(strstr(error.text, "insert_meta"));
-	connection_rollback(connection);
-	put_meta(connection, "after", "it works");
-	database_give(connection);
-	expect_meta(database, "after", "it works");
-	expect_meta(database, "n3", "");
-	kit_database_drop(database);
-}
-
 /* ---- SQLite's copy ---- */
 
 static void test_backup_is_sqlites(void **state)
@@ -581,8 +492,6 @@ int main(void)
 	    cmocka_unit_test(test_reader_beside_writer),
 	    cmocka_unit_test(test_conflicts),
 	    cmocka_unit_test(test_function_fails),
-	    cmocka_unit_test(test_many),
-	    cmocka_unit_test(test_many_conflict),
 	    cmocka_unit_test(test_backup_is_sqlites),
 	};
 

@@ -122,8 +122,8 @@ class Postgres:
         while time.monotonic() < end:
             if self.process.poll() is not None:
                 raise RuntimeError(f"PostgreSQL ended: {self.log()}")
-            answer = self.run("pg_isready", "--host", "127.0.0.1", "--port", str(self.port),
-                              "--quiet", check=False)
+            answer = self.run("pg_isready", "--host", self.directory, "--port", str(self.port),
+                              "--username", "rehost", "--quiet", check=False)
             if answer.returncode == 0:
                 return
             time.sleep(0.02)
