@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <curl/curl.h>
+
 #include "authority/session.h"
 #include "base/text.h"
 #include "failing.h"
@@ -308,46 +310,80 @@ static json_t *play_all(const struct session_setup *setup, struct play *play, js
 	return results;
 }
 
-/* Lets each allocation of a session with these calls fail: how often what came of it. */
-static json_t *play_failing(const struct session_setup *setup, struct play *play, json_t *calls)
+/* One session; what ended it. */
+static int play_until(const struct session_setup *setup, struct play *play, json_t *calls)
+{
+	struct session *session = NULL;
+	rh_error error = {0};
+	json_t *one, *result = NULL;
+	size_t i;
+	int code = session_open(setup, &session, &error);
+
+	failing_pause();
+	result = json_object();
+	json_array_foreach(calls, i, one)
+	{
+		if (code != RH_OK)
+			break;
+		start(play, one);
+		failing_resume();
+		code = call(session, play, result, &error);
+		failing_pause();
+	}
+	json_decref(result);
+	session_close(session);
+	if (code != RH_OK && (error.code != code || *error.text == '\0'))
+		die("a failure without words");
+	return code;
+}
+
+/* Lets each allocation of a session with these calls fail; how often what came of it. */
+static json_t *play_failing(const struct session_setup *setup, struct play *play, json_t *calls,
+    void (*fail)(size_t n), bool hooks)
 {
 	json_t *counts = json_object();
-	json_t *one;
-	bool done = false;
+	const char *name = NULL;
 
-	json_set_alloc_funcs(__wrap_malloc, free);
-	for (size_t n = 1; !done; n++) {
-		struct session *session = NULL;
-		json_t *result = json_object();
-		rh_error error = {0};
-		size_t i;
+	if (hooks)
+		json_set_alloc_funcs(__wrap_malloc, free);
+	for (size_t n = 1;; n++) {
 		int code;
 
-		failing_nth(n);
-		code = session_open(setup, &session, &error);
-		json_array_foreach(calls, i, one)
-		{
-			if (code != RH_OK)
-				break;
-			failing_pause();
-			start(play, one);
-			failing_resume();
-			code = call(session, play, result, &error);
-		}
-		session_close(session);
+		fail(n);
+		code = play_until(setup, play, calls);
 		failing_stop();
-		done = !failing_happened();
-		if (!done) {
-			const char *name = rh_code_name(code);
-			json_int_t count = json_integer_value(json_object_get(counts, name));
-
-			json_object_set_new(counts, name, json_integer(count + 1));
-		} else {
-			json_object_set_new(counts, "last", json_string(rh_code_name(code)));
-		}
-		json_decref(result);
+		name = rh_code_name(code);
+		if (!failing_happened())
+			break;
+		json_object_set_new(counts, name,
+		    json_integer(json_integer_value(json_object_get(counts, name)) + 1));
 	}
-	return json_pack("[o]", counts);
+	json_set_alloc_funcs(malloc, free);
+	json_object_set_new(counts, "last", json_string(name));
+	return counts;
+}
+
+/*
+ * Our own allocations one by one; then with those of jansson, all behind the first that fails
+ * (jansson 2.14 may write behind the end of its own memory if only one fails: jsontext.c);
+ * then, if asked for, those of curl.
+ */
+static json_t *play_all_failing(
+    const struct session_setup *setup, struct play *play, const json_t *script)
+{
+	json_t *calls = json_object_get(script, "calls");
+	json_t *results = json_array();
+
+	if (strcmp(text(script, "failing"), "curl") == 0) {
+		json_array_append_new(
+		    results, play_failing(setup, play, calls, failing_nth, false));
+		json_array_append_new(
+		    results, play_failing(setup, play, calls, failing_from, false));
+		return results;
+	}
+	json_array_append_new(results, play_failing(setup, play, calls, failing_nth, false));
+	json_array_append_new(results, play_failing(setup, play, calls, failing_from, true));
+	return results;
 }
 
 int main(void)
@@ -377,8 +413,12 @@ int main(void)
 	if (jose_set_read(&set, keys_text, strlen(keys_text), "service", &error) != RH_OK)
 		die(error.text);
 	setup.key = key;
-	if (json_is_true(json_object_get(script, "failing")))
-		results = play_failing(&setup, &play, json_object_get(script, "calls"));
+	if (text(script, "failing") != NULL && strcmp(text(script, "failing"), "curl") == 0 &&
+	    curl_global_init_mem(CURL_GLOBAL_DEFAULT, __wrap_malloc, free, __wrap_realloc,
+		__wrap_strdup, __wrap_calloc) != CURLE_OK)
+		die("curl");
+	if (text(script, "failing") != NULL)
+		results = play_all_failing(&setup, &play, script);
 	else
 		results = play_all(&setup, &play, json_object_get(script, "calls"));
 	json_dumpf(results, stdout, JSON_COMPACT);

@@ -401,12 +401,8 @@ class Untrusted(Case):
                 self.assertNotEqual(result["head"], head)
         service = self.secure()
         service.play("/v1/plan", lambda reply: reply.update(head=service.head(seq=8)))
-        self.assertEqual(self.one(service, plan, head=service.head())["head"].split(".")[1],
-                         service.posts() and self.claims_of(service.head(seq=8)))
-
-    @staticmethod
-    def claims_of(statement):
-        return statement.split(".")[1]
+        newer = self.one(service, plan, head=service.head())["head"]
+        self.assertEqual(json.loads(fake.unbase64url(newer.split(".")[1]))["seq"], 8)
 
     def test_head_that_was_kept(self):
         service, stranger = self.secure(), fake.Key(self.folder)
@@ -589,16 +585,28 @@ class Proxies(Case):
 
 
 class Memory(Case):
-    def test_allocations_that_fail(self):
+    def calls(self):
         commit = self.commit("one")
-        for calls in ([{"call": "individualize", "name": "kitchen"}], [commit],
-                      [{"call": "plan", "licenses": commit["licenses"]}],
-                      [{"call": "status", "licenses": commit["licenses"]}], [self.release()]):
+        return ({"call": "individualize", "name": "kitchen"}, commit, {"call": "plan", "licenses": commit["licenses"]},
+                {"call": "status", "licenses": commit["licenses"]}, self.release())
+
+    def test_allocations_that_fail(self):
+        for call in self.calls():
             service = self.service()
-            counts, = self.play(service, *calls, failing=True, head=service.head())
+            for counts in self.play(service, call, failing="ours", head=service.head()):
+                self.assertEqual(counts.pop("last"), "OK")
+                self.assertLess(counts.pop("OK", 0), 10)  # jsontext.c does without what makes it faster
+                self.assertEqual(list(counts), ["E_MEMORY"], counts)
+                self.assertGreater(counts["E_MEMORY"], 20)
+
+    def test_allocations_of_curl_that_fail(self):
+        """It does not always say that it was memory that ran out, and it may do without."""
+        service = self.service()
+        results = self.play(service, {"call": "connect"}, failing="curl")
+        for counts in results:
             self.assertEqual(counts.pop("last"), "OK")
-            self.assertEqual(list(counts), ["E_MEMORY"], counts)
-            self.assertGreater(counts["E_MEMORY"], 50)
+            self.assertLessEqual(set(counts), {"OK", "E_MEMORY", "E_SERVICE_UNAVAILABLE", "E_SERVICE_REPLY", "E_NETWORK"})
+            self.assertGreater(counts["E_MEMORY"], 10)
 
 
 if __name__ == "__main__":
