@@ -12,6 +12,7 @@
 #define CONNECTIONS_DEFAULT 512
 #define PER_ADDRESS_DEFAULT 64
 #define RATE_DEFAULT 50
+#define TIMEOUT_DEFAULT 30
 
 /* One line, from which programs learn the port. */
 static void say_where(const char *url, const char *address)
@@ -68,6 +69,7 @@ int cmd_serve(const struct arguments *arguments)
 	    .connections = option_number(arguments, OPTION_CONNECTIONS, CONNECTIONS_DEFAULT),
 	    .per_address = option_number(
 		arguments, OPTION_PER_ADDRESS, proxy || local ? 0 : PER_ADDRESS_DEFAULT),
+	    .timeout = option_number(arguments, OPTION_TIMEOUT, TIMEOUT_DEFAULT),
 	    .rate = option_number(arguments, OPTION_RATE, local ? 0 : RATE_DEFAULT)};
 	rh_error error;
 	int status = read_aliases(arguments, aliases);

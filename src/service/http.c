@@ -44,7 +44,7 @@ static void on_connection(void *context, struct MHD_Connection *connection,
 		    .fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)
 			      ->connect_fd,
 		    .fresh = true,
-		    .deadline = clock_monotonic() + HTTP_RECEIVE_SECONDS * NANOSECONDS};
+		    .deadline = clock_monotonic() + http->timeout * NANOSECONDS};
 		pthread_mutex_lock(&http->lock);
 		caller->next = http->callers;
 		if (caller->next != NULL)
@@ -91,7 +91,7 @@ static void *on_target(void *context, const char *target, struct MHD_Connection 
 	pthread_mutex_lock(&http->lock);
 	visit->caller->fresh = false;
 	visit->caller->busy = true;
-	visit->caller->deadline = visit->began + HTTP_RECEIVE_SECONDS * NANOSECONDS;
+	visit->caller->deadline = visit->began + http->timeout * NANOSECONDS;
 	pthread_mutex_unlock(&http->lock);
 	return visit;
 }
@@ -108,8 +108,7 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
 		return;
 	pthread_mutex_lock(&http->lock);
 	visit->caller->busy = false;
-	visit->caller->deadline =
-	    clock_monotonic() + (HTTP_IDLE_SECONDS + HTTP_RECEIVE_SECONDS) * NANOSECONDS;
+	visit->caller->deadline = clock_monotonic() + 2 * http->timeout * NANOSECONDS;
 	pthread_mutex_unlock(&http->lock);
 	if (!visit->sent)
 		metrics_aborted(http->service->metrics);
@@ -124,7 +123,7 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
 
 static enum MHD_Result send_reply(struct visit *visit)
 {
-	set_deadline(visit, HTTP_SEND_SECONDS);
+	set_deadline(visit, 2 * visit->http->timeout);
 	return visit_send(visit);
 }
 
@@ -223,11 +222,10 @@ static int start_daemon(struct http *http, const struct http_setup *setup, rh_er
 	    MHD_OPTION_ARRAY, tls ? secure : none, MHD_OPTION_THREAD_POOL_SIZE, HTTP_READERS,
 	    MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK_SIZE, MHD_OPTION_CONNECTION_LIMIT,
 	    setup->connections, MHD_OPTION_PER_IP_CONNECTION_LIMIT, setup->per_address,
-	    MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_IDLE_SECONDS,
-	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_HEADER_MAX,
-	    MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_CONNECTION, on_connection, http,
-	    MHD_OPTION_URI_LOG_CALLBACK, on_target, http, MHD_OPTION_NOTIFY_COMPLETED,
-	    on_completed, http, MHD_OPTION_END);
+	    MHD_OPTION_CONNECTION_TIMEOUT, setup->timeout, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+	    (size_t)HTTP_HEADER_MAX, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+	    MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_URI_LOG_CALLBACK,
+	    on_target, http, MHD_OPTION_NOTIFY_COMPLETED, on_completed, http, MHD_OPTION_END);
 	if (http->daemon == NULL)
 		return error_set(error, RH_E_INTERNAL, "libmicrohttpd does not start");
 	return RH_OK;
@@ -265,6 +263,7 @@ int http_start(const struct http_setup *setup, struct http **ret, rh_error *erro
 	}
 	http->service = setup->service;
 	http->tls = setup->tls;
+	http->timeout = setup->timeout;
 	http->secure = strncmp(setup->service->address, "https:", 6) == 0;
 	pthread_mutex_init(&http->lock, NULL);
 	pthread_cond_init(&http->work, NULL);

@@ -16,9 +16,6 @@ struct http;
 
 #define HTTP_HEADER_MAX (32 * 1024) /* bytes a connection: header of request and reply */
 #define HTTP_TARGET_MAX 2048 /* characters of path and query */
-#define HTTP_RECEIVE_SECONDS 30 /* in which a request must be complete */
-#define HTTP_SEND_SECONDS 60 /* in which a reply must be taken */
-#define HTTP_IDLE_SECONDS 30
 #define HTTP_BODIES_MAX (24u * 1024 * 1024) /* of all bodies over HTTP_BODY_SMALL */
 #define HTTP_BODY_SMALL (32 * 1024) /* those are bounded by the number of connections */
 #define HTTP_READERS 4 /* threads */
@@ -31,6 +28,9 @@ struct http_setup {
 	struct tls *tls; /* NULL: plain */
 	unsigned connections;
 	unsigned per_address; /* connections; 0: as many as there may be */
+	/* Seconds that a connection may idle, and in which a request must be complete; its
+	 * reply must be taken in twice as many. */
+	unsigned timeout;
 };
 
 int http_start(const struct http_setup *setup, struct http **ret, rh_error *error);

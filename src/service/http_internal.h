@@ -45,6 +45,7 @@ struct http {
 	struct service *service;
 	struct tls *tls;
 	struct MHD_Daemon *daemon;
+	unsigned timeout; /* seconds */
 	bool secure; /* clients come over TLS, perhaps only as far as the proxy */
 
 	pthread_mutex_t lock;

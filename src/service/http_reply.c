@@ -102,9 +102,10 @@ static void tell(const struct visit *visit)
 
 static void make_refusal(struct visit *visit)
 {
-	reply_problem(&visit->reply, &visit->request, visit->refused, NULL);
-	if (visit->refused_status != 0)
-		visit->reply.status = visit->refused_status;
+	const int status =
+	    visit->refused_status != 0 ? visit->refused_status : problem_status(visit->refused);
+
+	reply_problem_as(&visit->reply, &visit->request, status, visit->refused, NULL);
 }
 
 enum MHD_Result visit_send(struct visit *visit)

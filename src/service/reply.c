@@ -4,21 +4,20 @@
 #include "service/log.h"
 #include "service/service.h"
 
-void reply_problem(
-    struct reply *reply, const struct request *request, enum problem problem, const char *more)
+void reply_problem_as(struct reply *reply, const struct request *request, int status,
+    enum problem problem, const char *more)
 {
 	const enum language language = request->language;
 	const char *code = problem_code(problem);
-	struct problem_reply message = {.status = problem_status(problem),
-	    .code = code,
-	    .title = problem_title(problem, language)};
+	struct problem_reply message = {
+	    .status = status, .code = code, .title = problem_title(problem, language)};
 	char detail[1024];
 
 	snprintf(detail, sizeof detail, "%s%s%s", problem_detail(problem, language),
 	    more == NULL ? "" : " ", more == NULL ? "" : more);
 	message.detail = detail;
 	buffer_free_secret(&reply->body);
-	reply->status = message.status;
+	reply->status = status;
 	reply->problem = problem;
 	reply->content_type = "application/problem+json";
 	/* Without memory the status has to do. */
@@ -27,6 +26,12 @@ void reply_problem(
 	if (reply->retry_after[0] == '\0' &&
 	    (problem == PROBLEM_BUSY || problem == PROBLEM_UNAVAILABLE))
 		strcpy(reply->retry_after, "2");
+}
+
+void reply_problem(
+    struct reply *reply, const struct request *request, enum problem problem, const char *more)
+{
+	reply_problem_as(reply, request, problem_status(problem), problem, more);
 }
 
 void reply_json(struct reply *reply, int status, struct buffer *json)

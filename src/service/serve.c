@@ -241,7 +241,8 @@ static int start_http(struct serving *serving, const struct serve_setup *setup, 
 	    .fd = serving->listening.fd,
 	    .tls = serving->tls,
 	    .connections = setup->connections,
-	    .per_address = setup->per_address};
+	    .per_address = setup->per_address,
+	    .timeout = setup->timeout};
 
 	serving->listening.fd = -1;
 	return http_start(&http, &serving->http, error);

@@ -17,6 +17,7 @@ struct serve_setup {
 	bool behind_proxy;
 	unsigned connections;
 	unsigned per_address; /* 0: as many as there may be */
+	unsigned timeout; /* seconds: http.h */
 	unsigned rate; /* requests a second and client; 0: any number */
 };
 

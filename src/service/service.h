@@ -72,6 +72,9 @@ struct reply {
 /* Fills ${reply} with a problem document. */
 void reply_problem(
     struct reply *reply, const struct request *request, enum problem problem, const char *more);
+/* The same with another status than the problem's. */
+void reply_problem_as(struct reply *reply, const struct request *request, int status,
+    enum problem problem, const char *more);
 /* JSON text; takes the buffer. */
 void reply_json(struct reply *reply, int status, struct buffer *json);
 /* For RH_E_DATABASE and the like: logs ${error}, answers PROBLEM_UNAVAILABLE. */
