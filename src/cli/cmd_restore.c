@@ -62,9 +62,12 @@ int cmd_restore(const struct arguments *arguments)
 	int code, status;
 
 	code = keys_read(arguments, &keys, &error);
+	/* A plan for a computer without a store makes none, unless for an identity. */
 	if (code == RH_OK)
-		code = cmd_open_store(arguments, plan ? 0 : RH_STORE_CREATE, &store, &error);
-	/* A plan for a computer without a store makes none. */
+		code = cmd_open_store(arguments,
+		    plan && !option_given(arguments, OPTION_INDIVIDUALIZE) ? 0
+									   : RH_STORE_CREATE,
+		    &store, &error);
 	if (code == RH_E_STORE_MISSING && plan)
 		code = RH_OK;
 	if (code != RH_OK)

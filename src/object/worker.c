@@ -190,6 +190,11 @@ static bool is_plan(const struct operation *operation)
 	return mode != NULL && strcmp(mode, "plan") == 0;
 }
 
+static bool individualizes(const struct operation *operation)
+{
+	return (operation->flags & WM_RESTORE_INDIVIDUALIZE) != 0;
+}
+
 static int run_restore(struct operation *operation, rh_store *store,
     const rh_listener *listener, rh_summary *summary, rh_error *error)
 {
@@ -200,7 +205,7 @@ static int run_restore(struct operation *operation, rh_store *store,
 	options.filter = operation->settings.restore_filter;
 	options.plan = is_plan(operation);
 	options.service_url = operation->settings.service_url;
-	options.individualize = (operation->flags & WM_RESTORE_INDIVIDUALIZE) != 0;
+	options.individualize = individualizes(operation);
 	return rh_restore(
 	    store, operation->settings.restore_path, &options, listener, summary, error);
 }
@@ -209,15 +214,16 @@ static int run_restore(struct operation *operation, rh_store *store,
 static int run(struct operation *operation, rh_summary *summary, rh_error *error)
 {
 	const rh_listener listener = {on_event, should_stop, operation};
-	bool backup = operation->kind == RH_OPERATION_BACKUP;
+	bool backup = operation->kind == RH_OPERATION_BACKUP, create;
 	rh_store *store = NULL;
 	int code;
 
 	if (atomic_load(&operation->canceled))
 		return error_set(error, RH_E_CANCELED, "canceled before it began");
-	code = rh_store_open(operation->settings.store_path,
-	    backup || is_plan(operation) ? 0 : RH_STORE_CREATE, &store, error);
-	/* A plan for a computer without a store makes none. */
+	/* A plan for a computer without a store makes none, unless for an identity. */
+	create = !backup && (!is_plan(operation) || individualizes(operation));
+	code = rh_store_open(
+	    operation->settings.store_path, create ? RH_STORE_CREATE : 0, &store, error);
 	if (code == RH_E_STORE_MISSING && !backup && is_plan(operation))
 		code = RH_OK;
 	if (code != RH_OK)
