@@ -195,10 +195,12 @@ static char *a_licence(const struct world *world, const char *id)
 						.backup = 1});
 }
 
-/* A commit (or plan, or question) of licences "PREFIX-0", ...; with a secret each in a commit.
+/*
+ * A commit (or plan, or question) of licences "PREFIX-0", ..., made anew or ${documents}; with
+ * a secret each in a commit.
  */
-static struct ask a_batch(
-    const struct world *world, enum message_path path, const char *prefix, size_t count)
+static struct ask a_batch_of(const struct world *world, enum message_path path,
+    const char *prefix, size_t count, char **documents)
 {
 	static unsigned batches;
 	struct ask ask = {message_paths[path],
@@ -219,7 +221,8 @@ static struct ask a_batch(
 		char *text;
 
 		snprintf(id, sizeof id, "%s-%zu", prefix, i);
-		licenses[i].document = a_licence(world, id);
+		licenses[i].document =
+		    documents == NULL ? a_licence(world, id) : strdup(documents[i]);
 		licenses[i].document_size = strlen(licenses[i].document);
 		if (path != MESSAGE_COMMIT)
 			continue;
@@ -239,6 +242,12 @@ static struct ask a_batch(
 	}
 	free(licenses);
 	return ask;
+}
+
+static struct ask a_batch(
+    const struct world *world, enum message_path path, const char *prefix, size_t count)
+{
+	return a_batch_of(world, path, prefix, count, NULL);
 }
 
 /* ---- What is answered ---- */
@@ -403,50 +412,48 @@ static void test_many_issuers(void **state)
 
 /* ---- How long it takes ---- */
 
-static double microseconds(struct world *world, const struct ask *ask)
+static double microseconds(struct world *world, enum message_path path, const char *prefix,
+    size_t count, char **documents)
 {
+	struct ask ask = a_batch_of(world, path, prefix, count, documents);
 	uint64_t begin = clock_monotonic();
-	struct reply reply = send(world, ask);
+	struct reply reply = send(world, &ask);
 	double took = (double)(clock_monotonic() - begin) / 1000;
 
 	if (reply.status != 200)
 		fail_msg("%d: %.*s", reply.status, (int)reply.body.size, reply.body.data);
 	buffer_free(&reply.body);
+	buffer_free(&ask.body);
 	return took;
 }
 
 static int measure(size_t count)
 {
-	static const struct {
-		const char *name;
-		enum message_path path;
-	} rows[] = {
-	    {"plan", MESSAGE_PLAN}, {"commit", MESSAGE_COMMIT}, {"status", MESSAGE_LICENSES}};
+	enum { ROUNDS = 10 };
+	char prefix[32], id[64], **documents = calloc(count, sizeof *documents);
+	double plan = 0, commit = 0, known_plan = 0, known_commit = 0, status = 0;
 	struct world *world;
-	char prefix[32];
 
 	setup((void **)&world);
-	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-		double unknown = 0, known = 0;
-
-		for (int round = 0; round < 10; round++) {
-			struct ask ask, again;
-
-			snprintf(prefix, sizeof prefix, "%s-%d", rows[i].name, round);
-			ask = a_batch(world, rows[i].path, prefix, count);
-			unknown += microseconds(world, &ask) / 10;
-			/* A plan alone makes no licence known. */
-			again = a_batch(world, MESSAGE_COMMIT, prefix, count);
-			microseconds(world, &again);
-			buffer_free(&again.body);
-			buffer_free(&ask.body);
-			ask = a_batch(world, rows[i].path, prefix, count);
-			known += microseconds(world, &ask) / 10;
-			buffer_free(&ask.body);
+	for (int round = 0; round < ROUNDS; round++) {
+		snprintf(prefix, sizeof prefix, "songs-%d", round);
+		for (size_t i = 0; i < count; i++) {
+			snprintf(id, sizeof id, "%s-%zu", prefix, i);
+			documents[i] = a_licence(world, id);
 		}
-		printf("%-7s %zu licences: %8.0f us unknown, %8.0f us known\n", rows[i].name,
-		    count, unknown, known);
+		plan += microseconds(world, MESSAGE_PLAN, prefix, count, documents);
+		commit += microseconds(world, MESSAGE_COMMIT, prefix, count, documents);
+		known_plan += microseconds(world, MESSAGE_PLAN, prefix, count, documents);
+		known_commit += microseconds(world, MESSAGE_COMMIT, prefix, count, documents);
+		status += microseconds(world, MESSAGE_LICENSES, prefix, count, documents);
+		for (size_t i = 0; i < count; i++)
+			free(documents[i]);
 	}
+	free(documents);
+	printf("%zu licences, microseconds: plan %.0f, known %.0f; commit %.0f, known and free "
+	       "%.0f; status %.0f\n",
+	    count, plan / ROUNDS, known_plan / ROUNDS, commit / ROUNDS, known_commit / ROUNDS,
+	    status / ROUNDS);
 	return teardown((void **)&world);
 }
 
