@@ -9,7 +9,10 @@
 int cmd_add(const struct arguments *arguments);
 int cmd_backup(const struct arguments *arguments);
 int cmd_check(const struct arguments *arguments);
+int cmd_computer_individualize(const struct arguments *arguments);
+int cmd_computer_release(const struct arguments *arguments);
 int cmd_computer_show(const struct arguments *arguments);
+int cmd_computer_status(const struct arguments *arguments);
 int cmd_export(const struct arguments *arguments);
 int cmd_help(const struct arguments *arguments);
 int cmd_inspect(const struct arguments *arguments);

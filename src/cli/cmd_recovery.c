@@ -13,44 +13,6 @@
 #include "cli/sheet.h"
 #include "cli/talk.h"
 
-/* The key is made here if need be: an issuer asks for it before there is a licence. */
-static int show_public(const struct arguments *arguments)
-{
-	const char *jwk = NULL;
-	rh_store *store = NULL;
-	rh_error error = {0};
-	int code = cmd_open_store(arguments, RH_STORE_CREATE, &store, &error);
-
-	if (code == RH_OK)
-		code = rh_store_computer_jwk(store, &jwk, &error);
-	if (code == RH_OK)
-		puts(jwk);
-	rh_store_close(store);
-	return code == RH_OK ? EXIT_DONE : cmd_fail(&error);
-}
-
-int cmd_computer_show(const struct arguments *arguments)
-{
-	rh_store *store = NULL;
-	rh_error error = {0};
-
-	if (option_given(arguments, OPTION_PUBLIC))
-		return show_public(arguments);
-	if (cmd_open_store(arguments, RH_STORE_READ_ONLY, &store, &error) != RH_OK)
-		return cmd_fail(&error);
-	if (record_wanted())
-		record_write(json_pack("{s:o,s:o,s:o}", "computer_id",
-		    record_text(rh_store_computer_id(store)), "recipient",
-		    record_text(rh_store_computer_recipient(store)), "store",
-		    record_text(rh_store_directory(store))));
-	else
-		printf("Computer   %s\nRecipient  %s\nStore      %s\n",
-		    rh_store_computer_id(store), rh_store_computer_recipient(store),
-		    rh_store_directory(store));
-	rh_store_close(store);
-	return EXIT_DONE;
-}
-
 int cmd_recovery_make(const struct arguments *arguments)
 {
 	rh_recovery_key key = {NULL, NULL, NULL};

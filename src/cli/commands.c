@@ -68,6 +68,8 @@ static const struct option_row restore_options[] = {
     ROW_PASSPHRASE,
     {OPTION_INDIVIDUALIZE, 0, "individualize", ARGUMENT_NONE, NULL,
 	"agree that a License Management Service learns this computer's identity"},
+    {OPTION_SERVICE_URL, 0, "service-url", ARGUMENT_WORD, "URL",
+	"ask this address in place of the one that the licences name"},
     ROW_VERBOSE,
 };
 
@@ -120,6 +122,23 @@ static const struct option_row service_add_options[] = {
 static const struct option_row computer_options[] = {
     {OPTION_PUBLIC, 0, "public", ARGUMENT_NONE, NULL,
 	"write the public key (JWK) that an issuer needs, and nothing else"},
+};
+
+static const struct option_row individualize_options[] = {
+    {OPTION_NAME, 0, "name", ARGUMENT_WORD, "NAME",
+	"what you call this computer, to tell yours apart there"},
+    {OPTION_YES, 'y', "yes", ARGUMENT_NONE, NULL, "do not ask"},
+};
+
+static const struct option_row status_options[] = {ROW_FILTER};
+
+static const struct option_row release_options[] = {
+    {OPTION_SERVICE, 0, "service", ARGUMENT_WORD, "URL",
+	"the service that is asked, if the store knows several"},
+    ROW_KEY,
+    {OPTION_BACKUP, 0, "backup", ARGUMENT_DIRECTORY, "DIR",
+	"a backup of that computer, if it never asked the service itself"},
+    {OPTION_CANCEL, 0, "cancel", ARGUMENT_NONE, NULL, "take it back"},
 };
 
 static const struct option_row help_options[] = {
@@ -192,6 +211,24 @@ const struct command commands[] = {
 	"the age recipient that stands for it in backups.  With --public the key of this "
 	"computer is made if it is missing.",
 	computer_options, COUNT(computer_options), cmd_computer_show},
+    {"computer individualize", "[URL]", 0, 1, ARGUMENT_WORD,
+	"make this computer known to a License Management Service",
+	"A service that manages licences counts on how many computers they are.  It learns a "
+	"key that is made for it alone, and your name for this computer if you give one; it "
+	"is asked for before anything is sent.  URL may be left out if the licences here name "
+	"one service only.",
+	individualize_options, COUNT(individualize_options), cmd_computer_individualize},
+    {"computer status", "[URL]", 0, 1, ARGUMENT_WORD,
+	"tell on which computers managed licences are",
+	"For each service, or the one at URL: who this computer is there, and, if it is known "
+	"there, for each licence which computers hold it, and when a place comes free.",
+	status_options, COUNT(status_options), cmd_computer_status},
+    {"computer release", "COMPUTER", 1, 1, ARGUMENT_WORD,
+	"give up the places of a computer that you lost",
+	"COMPUTER is its name at the service, as 'rehost computer status' and the page of a "
+	"reached limit tell it.  Your recovery key proves that it was yours.  Its places come "
+	"free after a waiting time, unless that computer shows up meanwhile.",
+	release_options, COUNT(release_options), cmd_computer_release},
     {"issuer add", "SOURCE", 1, 1, ARGUMENT_FILE, "trust an issuer of signed licences",
 	"SOURCE is a file or an https address with the issuer's public keys (a JWK set).  "
 	"Licences that they signed can be added from then on.  The same issuer again: its "

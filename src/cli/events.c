@@ -145,6 +145,16 @@ static void print_plan(const rh_event *event)
 	case RH_S_COUNTS_STAY:
 		what = "restore, no counts";
 		break;
+	case RH_S_FREE:
+		what = "restore, free";
+		break;
+	case RH_S_COSTS:
+		what = "restore, counts";
+		break;
+	case RH_E_LIMIT_REACHED:
+		what = "limit reached";
+		break;
+	case RH_E_INDIVIDUALIZE:
 	case RH_E_SERVICE_UNAVAILABLE:
 		what = "needs its service";
 		break;
@@ -173,6 +183,12 @@ static const char *result_word(int code)
 		return "newer one kept";
 	case RH_S_COUNTS_STAY:
 		return "restored, its counts stay where it was issued to";
+	case RH_S_GRANTED:
+		return "restored, this computer was counted";
+	case RH_S_FREE:
+		return "restored, this computer is counted already";
+	case RH_E_LIMIT_REACHED:
+		return "limit reached";
 	default:
 		return "refused";
 	}
@@ -204,6 +220,14 @@ static void say_license(struct report *report, const rh_event *event)
 		say_next_step(report, event);
 }
 
+/* The address is what helps; the licence was named before. */
+static void say_limit(struct report *report, const rh_event *event)
+{
+	if (report->operation != RH_OPERATION_PLAN && report->limits++ < NAMED_MAX)
+		talk_hint("what you can do about %s: %s",
+		    event->license != NULL ? license_title(event->license) : "it", event->text);
+}
+
 static void say(struct report *report, const rh_event *event)
 {
 	switch (event->type) {
@@ -215,6 +239,18 @@ static void say(struct report *report, const rh_event *event)
 		break;
 	case RH_EVENT_NOTICE:
 		talk("note: %s", event->text);
+		break;
+	case RH_EVENT_LIMIT:
+		say_limit(report, event);
+		break;
+	case RH_EVENT_NEEDS_INDIVIDUALIZATION:
+		talk("A service has to learn of this computer first; what it keeps: %s",
+		    event->text);
+		break;
+	case RH_EVENT_INDIVIDUALIZE:
+		if (event->individualize->state == RH_INDIVIDUALIZE_BEGIN)
+			talk("making this computer known to %s; what it keeps: %s",
+			    event->individualize->service, event->individualize->privacy);
 		break;
 	default:
 		break;

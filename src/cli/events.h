@@ -21,6 +21,7 @@ struct report {
 	int hinted; /* code about which was said last what can be done */
 	uint64_t hidden; /* licences not named, to keep it short */
 	uint64_t named;
+	unsigned limits; /* whose addresses were told */
 	uint64_t skipped; /* files that could not be read */
 	int end_code; /* enum rh_code of the last event */
 	json_t *end; /* the last event, kept back for the summary */

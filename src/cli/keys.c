@@ -37,7 +37,7 @@ rh_open_options keys_options(const struct arguments *arguments, const struct key
 	options.passphrase = keys->passphrase.given ? keys->passphrase.text : NULL;
 	options.filter = arguments->values[OPTION_FILTER];
 	options.plan = option_given(arguments, OPTION_PLAN);
-	options.individualize = option_given(arguments, OPTION_INDIVIDUALIZE);
+	options.service_url = arguments->values[OPTION_SERVICE_URL];
 	return options;
 }
 
