@@ -255,11 +255,10 @@ def no_http(handler):
 
 
 class FakeService:
-    """One service.  ${seen}: all requests; ${proofs}: the claims of those that were signed."""
+    """One service with a signing key.  ${seen}: all requests; ${proofs}: the claims of those that were signed."""
 
-    def __init__(self, folder, address=None, certificate=None):
-        self.folder, self.key = folder, Key(folder)
-        self.log, self.seq, self.ahead, self.connections = [b""], 7, 0, 0
+    def __init__(self, key, address=None, certificate=None):
+        self.key, self.seq, self.ahead, self.connections = key, 7, 0, 0
         self.nonces, self.plays, self.seen, self.proofs = {}, [], [], []
         self.held, self.answers, self.lock, self.leave = {}, {}, threading.Lock(), threading.Event()
         self.server = Server(("127.0.0.1", 0), Handler)
@@ -285,7 +284,7 @@ class FakeService:
     # ---- What the test says ----
 
     def play(self, path, *plays):
-        """What happens at the next requests for this resource; the last again and again if it is given twice."""
+        """What happens at the next requests for this resource, one each; None: nothing special."""
         self.plays.extend((path, play) for play in plays)
 
     def forever(self, path, play):

@@ -17,7 +17,6 @@ import unittest
 import fake_service as fake
 
 TOOL = None
-SIGNED = ("/v1/plan", "/v1/commit", "/v1/licenses", "/v1/computers", "/v1/release")
 
 
 def openssl(*words):
@@ -64,16 +63,21 @@ class Case(unittest.TestCase):
         cls.here = make_certificate(cls.folder, authority, "here", hosts)
         cls.elsewhere = make_certificate(cls.folder, authority, "elsewhere", "DNS:elsewhere.example")
         cls.expired = make_certificate(cls.folder, authority, "expired", hosts, days="-1")
+        cls.key, cls.service_key, cls.stranger = (fake.Key(cls.folder) for _ in range(3))
 
     @classmethod
     def tearDownClass(cls):
         cls.directory.cleanup()
 
-    def setUp(self):
-        self.key = fake.Key(self.folder)
+    @staticmethod
+    def each(function, items):
+        """Several at once, as most of the time is spent with waiting."""
+        with concurrent.futures.ThreadPoolExecutor(6) as pool:
+            for future in [pool.submit(function, *item) for item in items]:
+                future.result()
 
     def service(self, **options):
-        service = fake.FakeService(self.folder, **options)
+        service = fake.FakeService(self.service_key, **options)
         self.addCleanup(service.stop)
         return service
 
@@ -126,8 +130,7 @@ class Case(unittest.TestCase):
         return dict(call, **more)
 
     def release(self, **more):
-        return dict({"call": "release", "computer": fake.Key(self.folder).name, "secret": fake.Key(self.folder).secret},
-                    **more)
+        return dict({"call": "release", "computer": self.stranger.name, "secret": self.stranger.secret}, **more)
 
     def same_request_other_proof(self, service, tries):
         """That a request was tried so often: the same body, and nothing of the proof twice."""
@@ -142,10 +145,9 @@ class Case(unittest.TestCase):
 class Fine(Case):
     def test_whole_conversation(self):
         service = self.secure()
-        computer = fake.Key(self.folder)
-        commit = self.commit(computer=self.key.name)
+        commit = self.commit()
         results = self.play(
-            service, {"call": "connect"}, {"call": "individualize", "name": "kitchen", "release": computer.name},
+            service, {"call": "connect"}, {"call": "individualize", "name": "kitchen", "release": self.stranger.name},
             {"call": "plan", "licenses": commit["licenses"]}, commit, dict(commit, idempotency_key="B" * 22),
             {"call": "status", "licenses": commit["licenses"]}, self.release(), self.release(cancel=True),
             certificate=None, language="de-AT")
@@ -218,16 +220,16 @@ class Fine(Case):
 
 class Again(Case):
     def test_once_bad_then_fine(self):
-        plays = {"503": fake.status(503), "500": fake.status(500), "429": fake.problem(429, "too-many-requests"),
-                 "busy": fake.problem(503, "busy", Retry_After="1"), "reset": fake.reset, "close": fake.close,
-                 "half": fake.half}
-        for name, play in plays.items():
-            with self.subTest(name):
-                service = self.secure()
-                service.play("/v1/commit", play)
-                result = self.one(service, self.commit())
-                self.assertEqual(result["code"], "OK", result)
-                self.same_request_other_proof(service, 2)
+        plays = (fake.status(503), fake.status(500), fake.problem(429, "too-many-requests"),
+                 fake.problem(503, "busy", Retry_After="1"), fake.reset, fake.close, fake.half)
+
+        def try_one(play):
+            service = self.secure()
+            service.play("/v1/commit", play)
+            result = self.one(service, self.commit())
+            self.assertEqual(result["code"], "OK", result)
+            self.same_request_other_proof(service, 2)
+        self.each(try_one, [(play,) for play in plays])
 
     def test_reply_is_lost(self):
         """What was counted is not counted again."""
@@ -244,7 +246,6 @@ class Again(Case):
         self.assertEqual(service.seq, 9)
 
     def test_always_bad(self):
-        """Several at once, as each waits between its tries."""
         plays = {"503": fake.status(503), "reset": fake.reset, "half": fake.half, "429": fake.problem(
             429, "too-many-requests", "Zu viele Anfragen.", "Warten Sie bitte."), "hang": fake.hang, "drip": fake.drip}
         words = {"503": "status 503", "429": "refuses: Zu viele Anfragen: Warten Sie bitte", "hang": "in time",
@@ -279,7 +280,7 @@ class Again(Case):
                 self.fails(service, {"call": "connect"}, "E_SERVICE_UNAVAILABLE", "in time",
                            asked_at="https://127.0.0.1:%d/lms" % server.getsockname()[1])
 
-        with concurrent.futures.ThreadPoolExecutor() as pool:
+        with concurrent.futures.ThreadPoolExecutor(12) as pool:
             for future in [pool.submit(try_one, name) for name in plays] + [
                     pool.submit(function) for function in (nonce, retry_after, nobody, silent)]:
                 future.result()
@@ -347,10 +348,12 @@ class Untrusted(Case):
                  fake.status(204, None, b""), fake.status(201, "application/json", b"{}"), fake.status(404),
                  fake.status(400, "application/problem+json", b"{"), fake.status(401, "application/json", b"{}"),
                  fake.status(302, Location="/lms/v1/plan"), fake.status(307, Location="/lms/v1/plan"))
-        for play in plays:
+
+        def try_one(play):
             service = self.service()
             service.play("/v1/commit", play)
             self.fails(service, self.commit(), "E_SERVICE_REPLY", tries=1)
+        self.each(try_one, [(play,) for play in plays])
         for play in (fake.huge, fake.headers_without_end, fake.no_http):
             service = self.secure()
             service.play("/v1/commit", play)
@@ -366,7 +369,7 @@ class Untrusted(Case):
         return self.fails(service, call, code, *words, tries=1, **more)
 
     def test_heads(self):
-        stranger = fake.Key(self.folder)
+        stranger = self.stranger
         calls = {"/v1/commit": self.commit(), "/v1/plan": {"call": "plan", "licenses": self.commit()["licenses"]},
                  "/v1/licenses": {"call": "status", "licenses": self.commit()["licenses"]},
                  "/v1/computers": {"call": "individualize"}, "/v1/release": self.release()}
@@ -378,12 +381,10 @@ class Untrusted(Case):
                  ("E_SERVICE_REPLY", lambda service: service.head(seq=-1)),
                  ("E_SERVICE_REPLY", lambda service: service.sign("rehost-grants+jwt", claims)),
                  ("E_SERVICE_REPLY", lambda service: "rubbish"), ("E_SERVICE_REPLY", lambda service: 5))
-        for path, call in calls.items():
-            for code, head in heads[:2]:
-                self.edited(path, call, code, lambda service, reply, head=head: reply.update(head=head(service)))
-        for code, head in heads[2:]:
-            self.edited("/v1/plan", calls["/v1/plan"], code,
-                        lambda service, reply, head=head: reply.update(head=head(service)))
+        def try_one(path, code, head):
+            self.edited(path, calls[path], code, lambda service, reply: reply.update(head=head(service)))
+        self.each(try_one, [(path, code, head) for path in calls for code, head in heads[:2]] +
+                  [("/v1/plan", code, head) for code, head in heads[2:]])
         self.edited("/v1/plan", calls["/v1/plan"], "E_SERVICE_REPLY", lambda _, reply: reply.pop("head") and None)
 
     def test_head_that_goes_back(self):
@@ -405,7 +406,7 @@ class Untrusted(Case):
         self.assertEqual(json.loads(fake.unbase64url(newer.split(".")[1]))["seq"], 8)
 
     def test_head_that_was_kept(self):
-        service, stranger = self.secure(), fake.Key(self.folder)
+        service, stranger = self.secure(), self.stranger
         for head, code in (("rubbish", "E_SERVICE_REPLY"),
                            (stranger.sign("rehost-head+jwt", {"iss": service.address}, kid=stranger.name),
                             "E_SERVICE_KEYS")):
@@ -413,7 +414,7 @@ class Untrusted(Case):
         self.assertEqual(service.seen, [])
 
     def test_certificate_of_a_computer(self):
-        stranger = fake.Key(self.folder)
+        stranger = self.stranger
         for code, make in (
                 ("E_SERVICE_REPLY", lambda service: service.certificate(stranger.name)),
                 ("E_SERVICE_REPLY", lambda service: service.certificate(self.key.name, iss="https://other.example")),
@@ -432,7 +433,7 @@ class Untrusted(Case):
 
         def change(member, value):
             return lambda _, reply: reply["licenses"][1].update({member: value})
-        stranger = fake.Key(self.folder)
+        stranger = self.stranger
         commit = self.commit()
         bad = [change("computers", 3), change("limit", 5), change("since", 5), change("result", "refused"),
                lambda _, reply: reply.pop("grants") and None, lambda _, reply: reply.update(grants="a.b.c"),
@@ -451,8 +452,7 @@ class Untrusted(Case):
                lambda _, reply: reply["licenses"][0].pop("secret") and None,
                lambda _, reply: reply["licenses"][0].pop("since") and None,
                lambda _, reply: reply.update(licenses=[]), lambda _, reply: reply.update(licenses=5)]
-        for edit in bad:
-            self.edited("/v1/commit", commit, "E_SERVICE_REPLY", edit)
+        self.each(self.edited, [("/v1/commit", commit, "E_SERVICE_REPLY", edit) for edit in bad])
         self.edited("/v1/commit", commit, "E_SERVICE_KEYS", lambda service, reply: reply.update(
             grants=stranger.sign("rehost-grants+jwt", {"iss": service.address, "sub": self.key.name, "iat": 1, "size": 2,
                                                        "root": "A" * 43}, kid=stranger.name)))
@@ -591,13 +591,14 @@ class Memory(Case):
                 {"call": "status", "licenses": commit["licenses"]}, self.release())
 
     def test_allocations_that_fail(self):
-        for call in self.calls():
+        def try_one(call):
             service = self.service()
             for counts in self.play(service, call, failing="ours", head=service.head()):
                 self.assertEqual(counts.pop("last"), "OK")
                 self.assertLess(counts.pop("OK", 0), 10)  # jsontext.c does without what makes it faster
                 self.assertEqual(list(counts), ["E_MEMORY"], counts)
                 self.assertGreater(counts["E_MEMORY"], 20)
+        self.each(try_one, [(call,) for call in self.calls()])
 
     def test_allocations_of_curl_that_fail(self):
         """It does not always say that it was memory that ran out, and it may do without."""
