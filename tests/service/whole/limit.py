@@ -52,7 +52,7 @@ def refused_fifth(world):
     events = world.events("fifth", status=6)
     limits = [event for event in events if event["event"] == "limit"]
     check(len(limits) == 3, "limits: %s" % result_codes(events))
-    check(events[-1]["code"] == "E_LIMIT_REACHED" and events[-1]["hresult"] == "0xc00d2753", str(events[-1]))
+    check(events[-1]["code"] == "E_LIMIT_REACHED" and events[-1]["hresult"] == "0xC00D2753", str(events[-1]))
     check(world.listed("fifth") == {"owned-0000000"}, "the owned licence was not restored")
     for event in limits:
         status, headers, page = world.get(event["text"])
