@@ -1,0 +1,7 @@
+#include "message.h"
+
+#define START                                                                                  \
+	{                                                                                      \
+		NULL, NULL, NULL                                                               \
+	}
+FUZZ_MESSAGE(computers_request, START)

@@ -1,0 +1,7 @@
+#include "message.h"
+
+#define START                                                                                  \
+	{                                                                                      \
+		.head = NULL                                                                   \
+	}
+FUZZ_MESSAGE(release_reply, START)
