@@ -336,9 +336,9 @@ static int add_pair(
 		return error_set(error, RH_E_ARGUMENT,
 		    "%s has %zu keys, and may have %d: remove some that nothing needs any more",
 		    place->path, keys->count, JOSE_KEYS_MAX);
-	code = add_key(keys, true, now, error);
+	code = add_key(keys, false, now, error);
 	if (code == RH_OK)
-		code = add_key(keys, false, now, error);
+		code = add_key(keys, true, now, error);
 	return code == RH_OK ? write_keys(keys, place, error) : code;
 }
 
