@@ -3,6 +3,8 @@
 
 #include "authority/session_call.h"
 
+#include "authority/session.h"
+
 /* ---- Open and close ---- */
 
 /* Whether resources stand below it as PROTOCOL.md says. */
