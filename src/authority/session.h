@@ -29,7 +29,7 @@
 #define SESSION_TRIES 4 /* of one request, with pauses that double */
 #define SESSION_PAUSE_MS 200 /* the first */
 #define SESSION_RETRY_AFTER_MS 5000 /* as long as that a service may ask us to wait */
-#define SESSION_REPLY_MAX (4 * 1024 * 1024) /* bytes */
+#define SESSION_REPLY_MAX MESSAGE_REPLY_MAX
 #define SESSION_STOP_MS 100 /* between two questions whether to stop */
 
 /* DRM_HTTP_STATUS (reference: drmexternals.h). */
