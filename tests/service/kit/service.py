@@ -334,10 +334,10 @@ class Computer:
     def license_thumbprint(self):
         return self.license_key.thumbprint
 
-    def proof(self, path, body, nonce, service=None, key=None, type="proof", header=None, **changes):
+    def proof(self, path, data, nonce, service=None, key=None, type="proof", header=None, **changes):
         """Rehost-Proof; a claim that is None in ${changes} is left out."""
         said = {"htm": "POST", "htu": (service or self.service).address + path, "iat": int(time.time()), "nonce": nonce,
-                "body": encode(digest(body)), "certificate": self.certificate, **changes}
+                "body": encode(digest(data)), "certificate": self.certificate, **changes}
         return (key or self.key).sign(type, {name: value for name, value in said.items() if value is not None},
                                       **(header or {}))
 
