@@ -171,3 +171,12 @@ int documents_read(struct service *service, const struct request_license *licens
 		free(read);
 	return code;
 }
+
+void documents_title(
+    char title[512], const struct ledger_license *license, enum language language)
+{
+	struct license record = {.format = "signed"};
+
+	memcpy(record.title, license->title, sizeof record.title);
+	license_title(&record, language == LANGUAGE_GERMAN ? "de" : "en", title, 512);
+}

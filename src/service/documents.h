@@ -11,4 +11,8 @@
 int documents_read(struct service *service, const struct request_license *licenses,
     size_t count, struct ledger_license **ret, rh_error *error);
 
+/* The licence's title for people in the language; "" if it has none. */
+void documents_title(
+    char title[512], const struct ledger_license *license, enum language language);
+
 #endif

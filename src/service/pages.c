@@ -4,6 +4,7 @@
 
 #include "license/license.h"
 
+#include "service/documents.h"
 #include "service/html.h"
 
 /* The page that a refused licence points at, for its owner. */
@@ -108,8 +109,7 @@ static const char *heading(const struct ledger_case *found, const struct words *
 static void write_licence(
     struct html *html, const struct ledger_case *found, const struct words *said)
 {
-	struct license record = {.format = "signed"};
-	char title[sizeof record.title], count[64];
+	char title[512], count[64];
 	const char *issuer =
 	    found->issuer_title[0] != '\0' ? found->issuer_title : found->license.issuer;
 

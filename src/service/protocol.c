@@ -172,15 +172,6 @@ static int read_question(struct question *question, enum problem *problem, rh_er
 	    service->ledger, question->now, &visitor, problem, &question->head, error);
 }
 
-static void put_title(
-    char title[512], const struct ledger_license *license, enum language language)
-{
-	struct license record = {0};
-
-	strcpy(record.title, license->title);
-	license_title(&record, language == LANGUAGE_GERMAN ? "de" : "en", title, 512);
-}
-
 static int put_computers(const struct question *question, const struct ledger_status *status,
     struct status_license *answer, rh_error *error)
 {
@@ -222,7 +213,7 @@ static int tell(struct question *question, size_t i, rh_error *error)
 		return code;
 	answer->id = license->id;
 	answer->issuer = license->issuer;
-	put_title(question->titles[i], license, question->request->language);
+	documents_title(question->titles[i], license, question->request->language);
 	answer->title = question->titles[i][0] != '\0' ? question->titles[i] : NULL;
 	answer->limit = status->limit;
 	if (!status->blocked && status->used < status->limit)

@@ -67,6 +67,9 @@ class World:
     def __exit__(self, *_):
         for service in self.services:
             service.kill()
+        if os.environ.get("REHOST_KEEP"):
+            print("kept:", self.top)
+            return
         shutil.rmtree(self.top, ignore_errors=True)
 
     # ---- Programs ----
