@@ -113,9 +113,8 @@ static void write_licence(
 	const char *issuer =
 	    found->issuer_title[0] != '\0' ? found->issuer_title : found->license.issuer;
 
-	memcpy(record.title, found->license.title, sizeof record.title);
-	license_title(
-	    &record, said == &words[LANGUAGE_GERMAN] ? "de" : "en", title, sizeof title);
+	documents_title(title, &found->license,
+	    said == &words[LANGUAGE_GERMAN] ? LANGUAGE_GERMAN : LANGUAGE_ENGLISH);
 	html_element(html, "h2", title[0] != '\0' ? title : found->license.id);
 	html_open(html, "p", NULL);
 	html_sentence(html, said->of_issuer, issuer);
