@@ -97,6 +97,46 @@ class Interop(unittest.TestCase):
             run(TOOL, "verify", public, data=jws[:middle] + changed + jws[middle + 1:],
                 good=False)
 
+    def test_jose_verifies_our_statements(self):
+        claims = b'{"iss":"https://licences.example/lms","seq":5}'
+        for more in ((), ("an \"id\"",)):
+            jws = run(TOOL, "sign", self.key, *more, data=claims)
+            path = self.write("jws", jws)
+            self.assertEqual(run("jose", "jws", "ver", "-i", path, "-k", self.public, "-O-"),
+                             claims)
+            header = json.loads(base64.urlsafe_b64decode(jws.split(b".")[0] + b"=="))
+            self.assertEqual(header.pop("kid" if more else "jwk"),
+                             more[0] if more else self.jwk)
+            self.assertEqual(header, {"alg": "ES256", "typ": "rehost-test+jwt"})
+            middle = jws.index(b".") + 1
+            run("jose", "jws", "ver", "-i",
+                self.write("jws", jws[:middle] + b"f" + jws[middle + 1:]), "-k", self.public,
+                good=False)
+
+    def test_joses_statements(self):
+        key, public = self.generate({"alg": "ES256"})
+        run("jose", "jwk", "pub", "-i", key, "-o", public)
+        with open(public, "rb") as file:
+            whole = json.load(file)
+        jwk = {name: whole[name] for name in ("kty", "crv", "x", "y")}
+        claims = self.write("claims", b'{"seq":5}')
+        header = {"alg": "ES256", "typ": "rehost-test+jwt"}
+
+        def sign(**more):
+            template = json.dumps({"protected": dict(header, **more)})
+            return run("jose", "jws", "sig", "-I", claims, "-k", key, "-c", "-s", template)
+
+        self.assertEqual(run(TOOL, "statement", public, data=sign(kid="a")), b'{"seq":5}')
+        # The key in the header, whatever the set holds.
+        self.assertEqual(run(TOOL, "statement", self.public, data=sign(jwk=jwk)),
+                         b'{"seq":5}')
+        run(TOOL, "statement", self.public, data=sign(kid="a"), good=False)
+        run(TOOL, "statement", public, data=sign(jwk=self.jwk), good=False)
+        for more in ({}, {"kid": "a", "jwk": jwk}, {"kid": "a", "crit": ["exp"]},
+                     {"kid": "a", "typ": "other+jwt"}, {"kid": "a", "x5u": "b"},
+                     {"jwk": dict(jwk, use="sig")}):
+            run(TOOL, "statement", public, data=sign(**more), good=False)
+
     def test_joses_sets(self):
         keys, thumbprints = [], []
         for template in ({"alg": "ES256"}, {"kty": "RSA", "bits": 2048},

@@ -4,8 +4,10 @@
  *	jose-tool keygen KEY                     writes the secret bytes, prints the public JWK
  *	jose-tool thumbprint KEY
  *	jose-tool open KEY < jwe > content
- *	jose-tool seal SET [KID] < content > jwe for the first key of the set that may be sealed
- *for jose-tool verify SET < jws               with the first key of the set that signs
+ *	jose-tool seal SET [KID] < content > jwe for the first key of the set that encrypts
+ *	jose-tool verify SET < jws               with the first key of the set that signs
+ *	jose-tool sign KEY [KID] < claims > jws  a statement, with "kid" or "jwk"
+ *	jose-tool statement SET < jws > claims   with the first key of the set, or its own "jwk"
  *	jose-tool set SET                        a line a key: id, what it is for, thumbprint
  */
 #include <fcntl.h>
@@ -15,7 +17,10 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "crypto/jose.h"
+#include "crypto/jsontext.h"
+#include "crypto/jws.h"
+
+#define TYPE "rehost-test+jwt"
 
 #define INPUT_MAX (1 << 20)
 
@@ -52,7 +57,39 @@ static int keygen(const char *path, rh_error *error)
 	return code;
 }
 
-static int with_key(const char *command, const char *path, rh_error *error)
+static int sign(const struct jose_key *key, const char *id, rh_error *error)
+{
+	json_t *claims = NULL;
+	char *jws = NULL;
+	int code = jsontext_read(input, input_size, &claims, error);
+
+	if (code == RH_OK)
+		code = jws_sign(key, TYPE, id, claims, &jws, error);
+	if (code == RH_OK)
+		printf("%s", jws);
+	free(jws);
+	json_decref(claims);
+	return code;
+}
+
+static int statement(const struct jose_key *key, rh_error *error)
+{
+	struct jws jws = {0};
+	struct buffer out = {0};
+	int code = jws_read(&jws, input, input_size, TYPE, error);
+
+	if (code == RH_OK)
+		code = jws_verify(&jws, jws.key != NULL ? NULL : key, error);
+	if (code == RH_OK)
+		code = jsontext_write(jws.claims, &out, error);
+	if (code == RH_OK)
+		fwrite(out.data, 1, out.size, stdout);
+	buffer_free(&out);
+	jws_free(&jws);
+	return code;
+}
+
+static int with_key(const char *command, const char *path, const char *id, rh_error *error)
 {
 	uint8_t secret[KEY_SIZE];
 	struct jose_key *key = NULL;
@@ -64,6 +101,8 @@ static int with_key(const char *command, const char *path, rh_error *error)
 		code = jose_key_private(secret, &key, error);
 	if (code == RH_OK && strcmp(command, "thumbprint") == 0)
 		printf("%s\n", jose_key_thumbprint(key));
+	else if (code == RH_OK && strcmp(command, "sign") == 0)
+		code = sign(key, id, error);
 	else if (code == RH_OK)
 		code = jose_open(key, input, input_size, &out, error);
 	if (out.size > 0)
@@ -106,6 +145,9 @@ static int with_set(const char *command, const char *path, const char *id, rh_er
 		} else if (strcmp(command, "verify") == 0 && key->signs) {
 			code = verify(key->key, error);
 			break;
+		} else if (strcmp(command, "statement") == 0 && key->signs) {
+			code = statement(key->key, error);
+			break;
 		}
 	}
 	free(jwe);
@@ -120,15 +162,17 @@ int main(int argc, char **argv)
 	int code = RH_OK;
 
 	if (strcmp(command, "open") == 0 || strcmp(command, "seal") == 0 ||
-	    strcmp(command, "verify") == 0)
+	    strcmp(command, "verify") == 0 || strcmp(command, "sign") == 0 ||
+	    strcmp(command, "statement") == 0)
 		code = file_read(
 		    STDIN_FILENO, input, INPUT_MAX, &input_size, "standard input", &error);
 	if (code != RH_OK)
 		;
 	else if (strcmp(command, "keygen") == 0)
 		code = keygen(argv[2], &error);
-	else if (strcmp(command, "thumbprint") == 0 || strcmp(command, "open") == 0)
-		code = with_key(command, argv[2], &error);
+	else if (strcmp(command, "thumbprint") == 0 || strcmp(command, "open") == 0 ||
+		 strcmp(command, "sign") == 0)
+		code = with_key(command, argv[2], argc > 3 ? argv[3] : NULL, &error);
 	else
 		code = with_set(
 		    command, argc > 2 ? argv[2] : "", argc > 3 ? argv[3] : NULL, &error);
