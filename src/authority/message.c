@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "authority/message_json.h"
+#include "authority/message.h"
 
 const char *const message_paths[] = {
     [MESSAGE_KEYS] = "/v1/keys",
