@@ -7,4 +7,7 @@
 int cmd_help(const struct arguments *arguments);
 int cmd_serve(const struct arguments *arguments);
 
+/* As cmd_fail, with next steps that are an operator's. */
+int cmd_refuse(const rh_error *error);
+
 #endif

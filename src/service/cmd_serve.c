@@ -76,5 +76,5 @@ int cmd_serve(const struct arguments *arguments)
 
 	if (status != EXIT_DONE)
 		return status;
-	return serve(&setup, say_where, &error) == RH_OK ? EXIT_DONE : cmd_fail(&error);
+	return serve(&setup, say_where, &error) == RH_OK ? EXIT_DONE : cmd_refuse(&error);
 }

@@ -3,6 +3,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -23,7 +24,8 @@ static int split(const char *place, char host[256], char port[8], rh_error *erro
 		colon = NULL;
 	}
 	if (colon == NULL || end == first || end - first > 255 || colon[1] == '\0' ||
-	    strlen(colon + 1) > 5 || strspn(colon + 1, "0123456789") != strlen(colon + 1))
+	    strlen(colon + 1) > 5 || strspn(colon + 1, "0123456789") != strlen(colon + 1) ||
+	    strtoul(colon + 1, NULL, 10) > UINT16_MAX)
 		return error_set(error, RH_E_ARGUMENT,
 		    "not a place to listen at, as in 127.0.0.1:8443 or [::1]:8443: %.200s",
 		    place);

@@ -265,10 +265,10 @@ static int run(struct serving *serving, const struct serve_setup *setup,
 	code = start_http(serving, setup, error);
 	if (code != RH_OK)
 		return code;
-	started(serving->url, serving->address);
 	log_line(log, LOG_LEVEL_INFO, "started", "listens", serving->url, "address",
 	    serving->address, "database", database_kind(serving->service.database), "version",
 	    REHOST_VERSION, NULL);
+	started(serving->url, serving->address);
 	notify("READY=1");
 	wait_for_stop(serving, &signals);
 	notify("STOPPING=1");

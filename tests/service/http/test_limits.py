@@ -30,7 +30,7 @@ class Bodies(Case):
                                 "message-too-large")
             self.assertEqual(server.get("/healthz", connection=connection).status, 200)
         connection.close()
-        self.assertEqual(server.metric("rehostd_body_bytes"), 0)
+        self.assertTrue(server.wait_for_metric("rehostd_body_bytes", 0))
 
     def test_no_body_is_read_where_none_belongs(self):
         server = self.server()
@@ -60,7 +60,7 @@ class Bodies(Case):
                                     (100, 413, "message-too-large")):
             reply = server.ask("POST", "/v1/plan", iter([b"x" * 65536] * count))
             self.assert_problem(reply, status, code)
-        self.assertEqual(server.metric("rehostd_body_bytes"), 0)
+        self.assertTrue(server.wait_for_metric("rehostd_body_bytes", 0))
 
     def test_all_together(self):
         """Bodies that were announced and do not come leave room for small ones, and for others once they are gone."""
@@ -70,23 +70,20 @@ class Bodies(Case):
             connection = server.raw()
             connection.sendall(head(MIB) + b"x")
             waiting.append(connection)
-        while server.metric("rehostd_body_bytes") < 24 * MIB:
-            time.sleep(0.01)
+        self.assertTrue(server.wait_for_metric("rehostd_body_bytes", 24 * MIB))
         reply = server.ask("POST", "/v1/plan", b"x" * MIB)
         self.assert_problem(reply, 503, "busy")
         self.assertGreaterEqual(int(reply.headers["Retry-After"]), 1)
         self.assert_problem(server.ask("POST", "/v1/plan", b"x" * 32 * 1024), 401, "proof-missing")
         for connection in waiting[:12]:
             connection.close()
-        while server.metric("rehostd_body_bytes") > 12 * MIB:
-            time.sleep(0.01)
+        self.assertTrue(server.wait_for_metric("rehostd_body_bytes", 12 * MIB))
         self.assert_problem(server.ask("POST", "/v1/plan", b"x" * MIB), 401, "proof-missing")
         for connection in waiting[12:]:
             self.assertEqual(read_all(connection), b"")
             connection.close()
-        while server.metric("rehostd_body_bytes") > 0:
-            time.sleep(0.01)
-        self.assertEqual(server.metric("rehostd_requests_aborted_total"), 24)
+        self.assertTrue(server.wait_for_metric("rehostd_body_bytes", 0))
+        self.assertTrue(server.wait_for_metric("rehostd_requests_aborted_total", 24))
 
     def test_memory(self):
         """200 clients send bodies of 1 MiB at once, again and again: each is answered, in less than 128 MiB."""
@@ -123,16 +120,10 @@ class Time(Case):
     def setUp(self):
         self.one = self.server("--timeout", "1")
 
-    def wait_for_metric(self, name, value):
-        for _ in range(500):
-            if self.one.metric(name) == value:
-                break
-            time.sleep(0.01)
-        self.assertEqual(self.one.metric(name), value)
-
-    def trickle(self, data):
+    def trickle(self, data, first=b""):
         """One byte after another, each well before a timeout; whether the service ended it before all was sent."""
         with self.one.raw() as connection:
+            connection.sendall(first)
             for byte in data:
                 try:
                     connection.sendall(bytes([byte]))
@@ -152,8 +143,8 @@ class Time(Case):
         self.assertTrue(self.trickle(b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + b"X: y\r\n" * 100))
 
     def test_slow_body(self):
-        self.assertTrue(self.trickle(head(1000) + b"x" * 1000))
-        self.wait_for_metric("rehostd_requests_aborted_total", 1)
+        self.assertTrue(self.trickle(b"x" * 1000, head(1000)))
+        self.assertTrue(self.one.wait_for_metric("rehostd_requests_aborted_total", 1))
 
     def test_silence(self):
         with self.one.raw() as connection:
@@ -181,7 +172,7 @@ class Time(Case):
         for connection in slow:
             self.assertEqual(read_all(connection), b"")
             connection.close()
-        self.wait_for_metric("rehostd_connections", 1)
+        self.assertTrue(self.one.wait_for_metric("rehostd_connections", 1))
 
 
 class Numbers(Case):
@@ -190,7 +181,7 @@ class Numbers(Case):
         connections = [server.connect() for _ in range(300)]
         for connection in connections:
             self.assertEqual(server.get("/healthz", connection=connection).status, 200)
-        self.assertEqual(server.metric("rehostd_connections"), 301)
+        self.assertTrue(server.wait_for_metric("rehostd_connections", 301))
         for connection in connections:
             self.assertEqual(server.get("/readyz", connection=connection).status, 200)
             connection.close()
