@@ -26,7 +26,7 @@ def name_of(world, computer):
 class Run:
     def __init__(self, world, rng):
         self.world, self.rng = world, rng
-        self.service = world.serve("--rate", "0")
+        self.service = world.serve()
         self.killed = {"client": 0, "service": 0, "nobody": 0}
         self.typical = 0.2 # seconds that a restore takes
 
@@ -47,7 +47,7 @@ class Run:
         else:
             self.world.stop(self.service, signal.SIGKILL)
             self.killed["service"] += 1
-            self.service = self.world.serve("--rate", "0")
+            self.service = self.world.serve()
 
     def restore(self, computer):
         client = self.client(computer)

@@ -36,23 +36,23 @@ def issue(world, races):
 def two_services(world):
     """Both under one address, with copies of the same keys."""
     ports = [free_port(), free_port()]
-    world.serve("--rate", "0", port=ports[0], data="service")
+    world.serve(port=ports[0], data="service")
     shutil.copytree(world.top / "service", world.top / "service-2")
-    world.serve("--rate", "0", port=ports[1], data="service-2")
+    world.serve(port=ports[1], data="service-2")
     return balancer.Balancer(world.port, ports)
 
 
-def fail_over(world, server, racer, rng, moments):
-    """Kills the primary and promotes the standby, once; the service's address names both."""
-    time.sleep(rng.uniform(*moments))
-    if racer.poll() is None:
-        server.kill()
-        server.promote()
-        return True
-    return False
+def fail_over(servers, racer, moment):
+    """Kills the primary and promotes the standby; the services' address of the database names both."""
+    time.sleep(moment)
+    if racer.poll() is not None:
+        return False
+    servers[0].kill()
+    servers[1].promote()
+    return True
 
 
-def race(world, server, program, races, failover):
+def race(world, program, races, servers):
     rng = random.Random(SEED)
     spread = two_services(world)
     world.admin("issuer", "add", "public.jwks")
@@ -62,11 +62,12 @@ def race(world, server, program, races, failover):
     with subprocess.Popen(command, env=world.env(), cwd=world.top, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           text=True) as racer:
         failed = []
-        if failover:
-            thread = threading.Thread(target=lambda: failed.append(fail_over(world, server, racer, rng, (1.0, 2.0))))
+        if servers:
+            moment = rng.uniform(1.0, 2.0)
+            thread = threading.Thread(target=lambda: failed.append(fail_over(servers, racer, moment)))
             thread.start()
         out, err = racer.communicate()
-        if failover:
+        if servers:
             thread.join()
             check(failed == [True], "the race was over before the primary was killed")
     check(racer.returncode == 0, "racer: " + err)
@@ -85,15 +86,15 @@ def main():
     rehost, issue_, rehostd, secrets, kind, racer, races, *more = sys.argv[1:]
     check(kind == "postgresql", "several services need PostgreSQL")
     import pathlib
-    server = with_postgres.Postgres()
-    try:
-        server.start()
-        if more == ["failover"]:
-            server.standby()
-        with World(rehost, issue_, rehostd, server.url(), secrets=secrets) as world:
-            race(world, server, str(pathlib.Path(racer).resolve()), int(races), more == ["failover"])
-    finally:
-        server.stop()
+    with with_postgres.Postgres() as server:
+        standby = server.standby() if more == ["failover"] else None
+        try:
+            url = server.url(others=[standby]) if standby else server.url()
+            with World(rehost, issue_, rehostd, url, secrets=secrets) as world:
+                race(world, str(pathlib.Path(racer).resolve()), int(races), standby and (server, standby))
+        finally:
+            if standby:
+                standby.remove()
 
 
 if __name__ == "__main__":

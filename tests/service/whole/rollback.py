@@ -16,7 +16,7 @@ def codes(events):
 def copy(world):
     """As an operator would: rehostd's own backup, or pg_dump."""
     if world.server:
-        world.server.run("pg_dump", "--format=custom", "--file", "%s/ledger.dump" % world.server.folder,
+        world.server.run("pg_dump", "--format=custom", "--file", "%s/ledger.dump" % world.server.directory,
                          world.database)
     else:
         world.run("rehostd", "backup", "ledger.copy", "--data", "service")
@@ -25,7 +25,7 @@ def copy(world):
 def put_back(world):
     if world.server:
         world.server.run("pg_restore", "--clean", "--if-exists", "--dbname", world.database,
-                         "%s/ledger.dump" % world.server.folder)
+                         "%s/ledger.dump" % world.server.directory)
         return
     for name in ("ledger.db-wal", "ledger.db-shm"):
         (world.top / "service" / name).unlink(missing_ok=True)

@@ -205,5 +205,5 @@ def main(function):
             function(world, *more)
     finally:
         if server:
-            server.stop()
+            server.remove()
     print("all is as it should be")
