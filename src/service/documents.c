@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/pipeline.h"
 #include "service/guard.h"
 #include "service/issuers.h"
 #include "service/documents.h"
@@ -69,6 +70,7 @@ static enum problem problem_of(int code)
 	}
 }
 
+/* What was verified already is only read again. */
 static int verify(const struct reading *reading, const struct request_license *license,
     struct ledger_license *ret, rh_error *error)
 {
@@ -78,24 +80,111 @@ static int verify(const struct reading *reading, const struct request_license *l
 	    .now = reading->now,
 	    .moved = true,
 	};
+	const bool verified = issuers_verified(reading->view, ret->digest);
 	const struct license_document document = {
 	    .data = (const uint8_t *)license->document,
 	    .size = license->document_size,
 	    .format = "signed",
-	    .trust = &trust,
+	    .trust = verified ? NULL : &trust,
 	};
 	struct target target = {reading->service, ret};
 	rh_error why;
 	int code = license_read(&document, take, &target, &why);
 
-	if (code == RH_OK)
+	if (code == RH_OK) {
+		if (!verified)
+			issuers_remember(reading->view, ret->digest);
 		return RH_OK;
+	}
 	ret->problem = problem_of(code);
 	if (ret->problem != PROBLEM_NONE)
 		return RH_OK;
 	if (error != NULL)
 		*error = why;
 	return code;
+}
+
+/* ---- Many at once ---- */
+
+#define SIDE_BY_SIDE 64 /* documents from which on several threads pay */
+#define SLICE 16 /* documents that one thread takes at once */
+
+/* Those that the ledger does not know, in slices. */
+struct slices {
+	const struct reading *reading;
+	const struct request_license *licenses;
+	struct ledger_license *read;
+	const size_t *unknown; /* which they are */
+	size_t count;
+	size_t next;
+};
+struct slice {
+	size_t first, end;
+};
+
+static void *slice_new(void *context)
+{
+	(void)context;
+	return calloc(1, sizeof(struct slice));
+}
+
+static void slice_free(void *context, void *item)
+{
+	(void)context;
+	free(item);
+}
+
+static int slice_produce(void *context, void *item, bool *ret_end, rh_error *error)
+{
+	struct slices *slices = context;
+	struct slice *slice = item;
+
+	(void)error;
+	slice->first = slices->next;
+	slice->end =
+	    slices->count - slice->first < SLICE ? slices->count : slice->first + SLICE;
+	slices->next = slice->end;
+	*ret_end = slice->first == slice->end;
+	return RH_OK;
+}
+
+static int slice_verify(void *context, void *item, rh_error *error)
+{
+	const struct slices *slices = context;
+	const struct slice *slice = item;
+	int code = RH_OK;
+
+	for (size_t i = slice->first; code == RH_OK && i < slice->end; i++) {
+		size_t which = slices->unknown[i];
+
+		code = verify(
+		    slices->reading, &slices->licenses[which], &slices->read[which], error);
+	}
+	return code;
+}
+
+static int slice_done(void *context, void *item, rh_error *error)
+{
+	(void)context;
+	(void)item;
+	(void)error;
+	return RH_OK;
+}
+
+static int verify_all(struct slices *slices, rh_error *error)
+{
+	const struct pipeline pipeline = {
+	    .item_new = slice_new,
+	    .item_free = slice_free,
+	    .produce = slice_produce,
+	    .transform = slice_verify,
+	    .consume = slice_done,
+	    .context = slices,
+	};
+	struct slice all = {0, slices->count};
+
+	return slices->count < SIDE_BY_SIDE ? slice_verify(slices, &all, error)
+					    : pipeline_run(&pipeline, error);
 }
 
 /* The ledger knows what the document says; who is served here may have changed since. */
@@ -136,7 +225,10 @@ static int find_twins(struct ledger_license *licenses, size_t count, rh_error *e
 static int read_all(const struct reading *reading, const struct request_license *licenses,
     struct ledger_license *read, size_t count, rh_error *error)
 {
-	int code = RH_OK;
+	size_t *unknown = calloc(count, sizeof *unknown);
+	struct slices slices = {
+	    .reading = reading, .licenses = licenses, .read = read, .unknown = unknown};
+	int code = unknown == NULL ? error_memory(error) : RH_OK;
 
 	for (size_t i = 0; code == RH_OK && i < count; i++)
 		code = sha256(
@@ -147,8 +239,11 @@ static int read_all(const struct reading *reading, const struct request_license 
 		if (read[i].key[0] != '\0')
 			judge_known(reading, &read[i]);
 		else
-			code = verify(reading, &licenses[i], &read[i], error);
+			unknown[slices.count++] = i;
 	}
+	if (code == RH_OK)
+		code = verify_all(&slices, error);
+	free(unknown);
 	return code == RH_OK ? find_twins(read, count, error) : code;
 }
 

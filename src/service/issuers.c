@@ -4,6 +4,8 @@
 
 #include "service/issuers.h"
 
+#define VERIFIED_MAX 32768 /* digests: 1 MiB */
+
 /* What the ledger said at one time. */
 struct shown {
 	struct issuers_view view; /* first: what is given out */
@@ -11,7 +13,9 @@ struct shown {
 	struct jose_set *sets;
 	size_t capacity;
 	int64_t version;
-	unsigned holders; /* under the lock */
+	unsigned holders; /* under the lock of the issuers */
+	pthread_mutex_t lock; /* of what follows */
+	uint8_t (*verified)[DIGEST_SIZE]; /* VERIFIED_MAX, each at its place; zeroes: none */
 };
 
 struct issuers {
@@ -30,7 +34,26 @@ static void shown_free(struct shown *shown)
 	}
 	free(shown->issuers);
 	free(shown->sets);
+	free(shown->verified);
+	pthread_mutex_destroy(&shown->lock);
 	free(shown);
+}
+
+static int shown_new(struct shown **ret, rh_error *error)
+{
+	struct shown *shown = calloc(1, sizeof *shown);
+
+	if (shown == NULL)
+		return error_memory(error);
+	shown->verified = calloc(VERIFIED_MAX, sizeof *shown->verified);
+	if (shown->verified == NULL || pthread_mutex_init(&shown->lock, NULL) != 0) {
+		free(shown->verified);
+		free(shown);
+		return error_memory(error);
+	}
+	shown->holders = 1;
+	*ret = shown;
+	return RH_OK;
 }
 
 static int make_room(struct shown *shown, rh_error *error)
@@ -76,11 +99,11 @@ static int add(void *context, const struct ledger_issuer *issuer, rh_error *erro
 
 static int load(struct ledger *ledger, int64_t version, struct shown **ret, rh_error *error)
 {
-	struct shown *shown = calloc(1, sizeof *shown);
-	int code;
+	struct shown *shown = NULL;
+	int code = shown_new(&shown, error);
 
-	if (shown == NULL)
-		return error_memory(error);
+	if (code != RH_OK)
+		return code;
 	code = ledger_issuers(ledger, add, shown, error);
 	if (code != RH_OK) {
 		shown_free(shown);
@@ -90,7 +113,6 @@ static int load(struct ledger *ledger, int64_t version, struct shown **ret, rh_e
 		shown->issuers[i].keys = &shown->sets[i];
 	shown->view.issuers = shown->issuers;
 	shown->version = version;
-	shown->holders = 1;
 	*ret = shown;
 	return RH_OK;
 }
@@ -157,4 +179,31 @@ void issuers_release(struct issuers *issuers, const struct issuers_view *view)
 	pthread_mutex_lock(&issuers->lock);
 	let_go((struct shown *)view);
 	pthread_mutex_unlock(&issuers->lock);
+}
+
+/* ---- What was verified ---- */
+
+static uint8_t *place_of(const struct shown *shown, const uint8_t digest[DIGEST_SIZE])
+{
+	return shown->verified[get_u32be(digest) % VERIFIED_MAX];
+}
+
+bool issuers_verified(const struct issuers_view *view, const uint8_t digest[DIGEST_SIZE])
+{
+	struct shown *shown = (struct shown *)view;
+	bool found;
+
+	pthread_mutex_lock(&shown->lock);
+	found = memcmp(place_of(shown, digest), digest, DIGEST_SIZE) == 0;
+	pthread_mutex_unlock(&shown->lock);
+	return found;
+}
+
+void issuers_remember(const struct issuers_view *view, const uint8_t digest[DIGEST_SIZE])
+{
+	struct shown *shown = (struct shown *)view;
+
+	pthread_mutex_lock(&shown->lock);
+	memcpy(place_of(shown, digest), digest, DIGEST_SIZE);
+	pthread_mutex_unlock(&shown->lock);
 }

@@ -21,4 +21,12 @@ struct issuers_view {
 int issuers_hold(struct issuers *issuers, const struct issuers_view **ret, rh_error *error);
 void issuers_release(struct issuers *issuers, const struct issuers_view *view);
 
+/*
+ * Documents whose signatures were verified with these keys, by their SHA-256: a bounded memory
+ * of some of them, so that who plans and then commits is verified once.  Lasts as long as the
+ * issuers are what they are; any process may forget it.  Safe on several threads.
+ */
+bool issuers_verified(const struct issuers_view *view, const uint8_t digest[DIGEST_SIZE]);
+void issuers_remember(const struct issuers_view *view, const uint8_t digest[DIGEST_SIZE]);
+
 #endif
