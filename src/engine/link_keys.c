@@ -99,8 +99,10 @@ int link_keys_renew(struct link *link, rh_error *error)
 {
 	struct link_private *private = link->private;
 	struct pin pin = {0};
-	int code = fetch(link, &pin, error);
+	int code;
 
+	error_clear(error); /* what brought us here is to be mended */
+	code = fetch(link, &pin, error);
 	if (code != RH_OK)
 		return code;
 	if (!have_common(&private->pin.keys, &pin.keys))

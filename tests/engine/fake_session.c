@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 
+#include "failing.h"
 #include "fake_session.h"
 
 struct fake fake;
@@ -109,6 +110,7 @@ int __wrap_session_open(
 
 	if (session == NULL)
 		return error_memory(error);
+	fake.opens++;
 	session->setup = *setup;
 	session->certificate = copy(setup->certificate);
 	session->head = copy(setup->head);
@@ -117,7 +119,6 @@ int __wrap_session_open(
 		__wrap_session_close(session);
 		return error_memory(error);
 	}
-	fake.opens++;
 	snprintf(fake.address, sizeof fake.address, "%s", setup->address);
 	snprintf(fake.computer, sizeof fake.computer, "%s", jose_key_thumbprint(setup->key));
 	snprintf(fake.certificate, sizeof fake.certificate, "%s",
@@ -216,9 +217,11 @@ static void see_claim(const struct session *session, const char *claim)
 	if (claim == NULL)
 		return;
 	fake.claims++;
+	failing_pause();
 	assert_int_equal(claim_check(claim, FAKE_SERVICE,
 			     jose_key_thumbprint(session->setup.key), fake.claimed_by, NULL),
 	    RH_OK);
+	failing_resume();
 }
 
 static int status_text(size_t count, struct buffer *ret, rh_error *error)
@@ -284,10 +287,12 @@ int __wrap_session_release(struct session *session, const struct jose_key *relea
 	    fake.released_by, sizeof fake.released_by, "%s", jose_key_thumbprint(release_key));
 	fake.owner_key[0] = '\0';
 	if (request->owner != NULL) {
+		failing_pause();
 		assert_int_equal(
 		    owner_check(request->owner, FAKE_SERVICE, fake.owner_key, thumbprint, NULL),
 		    RH_OK);
 		assert_string_equal(thumbprint, fake.released_by);
+		failing_resume();
 	}
 	fake.cancel = request->cancel;
 	code = exchange(session, fake.release, error);
