@@ -367,6 +367,18 @@ class Licences(Case):
         self.service.add_issuer(third)
         self.assertEqual(self.results(self.computer.commit([licence])), ["free"])
 
+    def test_an_issuer_whose_keys_were_replaced(self):
+        """What was verified with the old keys, and is not in the ledger, is verified anew."""
+        fourth = kit.Issuer(self.tool, "Fourth Songs")
+        self.service.add_issuer(fourth)
+        planned = self.licence(issuer=fourth)
+        self.assertEqual(self.results(self.computer.plan([planned])), ["costs"])
+        self.assertEqual(self.results(self.computer.plan([planned])), ["costs"])
+        self.service.run("issuer", "remove", "Fourth Songs")
+        self.assertEqual(self.results(self.computer.commit([planned])), ["license-issuer"])
+        self.service.add_issuer(kit.Issuer(self.tool, "Fourth Songs"))
+        self.assertEqual(self.results(self.computer.commit([planned])), ["license-signature"])
+
 
 class Secrets(Case):
     """What a commit brings is opened before anything is charged."""

@@ -410,6 +410,69 @@ static void test_many_issuers(void **state)
 	issuers_release(world->service.issuers, view);
 }
 
+/* Unknown documents of a large batch are verified on several threads, with the same answers. */
+static void test_wrong_ones_among_many(void **state)
+{
+	enum { COUNT = 200 };
+	struct world *world = *state;
+	char *documents[COUNT], id[32];
+	struct restore_reply answer = {0};
+	struct reply reply;
+	struct ask ask;
+	rh_error error;
+
+	for (int i = 0; i < COUNT; i++) {
+		snprintf(id, sizeof id, "many-%d", i);
+		documents[i] = a_licence(world, id);
+		/* A character of the claims. */
+		if (i % 7 == 3)
+			documents[i][strcspn(documents[i], ".") + 40] ^= 1;
+	}
+	ask = a_batch_of(world, MESSAGE_PLAN, "many", COUNT, documents);
+	reply = send(world, &ask);
+	assert_int_equal(reply.status, 200);
+	must(restore_reply_read(&answer, reply.body.data, reply.body.size, &error), &error);
+	assert_int_equal(answer.license_count, COUNT);
+	for (int i = 0; i < COUNT; i++) {
+		snprintf(id, sizeof id, "many-%d", i);
+		assert_int_equal(
+		    answer.licenses[i].result, i % 7 == 3 ? MESSAGE_REFUSED : MESSAGE_COSTS);
+		if (i % 7 == 3)
+			assert_null(answer.licenses[i].id);
+		else
+			assert_string_equal(answer.licenses[i].id, id);
+		free(documents[i]);
+	}
+	restore_reply_free(&answer);
+	buffer_free(&reply.body);
+	buffer_free(&ask.body);
+}
+
+static void test_what_was_verified(void **state)
+{
+	struct world *world = *state;
+	const struct issuers_view *view;
+	uint8_t one[DIGEST_SIZE] = {1, 2, 3}, other[DIGEST_SIZE] = {1, 2, 3, 4};
+	rh_error error;
+
+	must(issuers_hold(world->service.issuers, &view, &error), &error);
+	assert_false(issuers_verified(view, one));
+	issuers_remember(view, one);
+	assert_true(issuers_verified(view, one));
+	assert_false(issuers_verified(view, other));
+	issuers_release(world->service.issuers, view);
+	must(issuers_hold(world->service.issuers, &view, &error), &error);
+	assert_true(issuers_verified(view, one));
+	issuers_release(world->service.issuers, view);
+	/* With other issuers nothing is. */
+	must(ledger_issuer_remove(
+		 world->service.ledger, clock_now(), "local:test", "Example Songs", &error),
+	    &error);
+	must(issuers_hold(world->service.issuers, &view, &error), &error);
+	assert_false(issuers_verified(view, one));
+	issuers_release(world->service.issuers, view);
+}
+
 /* ---- How long it takes ---- */
 
 static double microseconds(struct world *world, enum message_path path, const char *prefix,
@@ -468,6 +531,8 @@ int main(int argc, char **argv)
 	    TEST(test_computers_without_memory),
 	    TEST(test_issuers_follow_the_ledger),
 	    TEST(test_many_issuers),
+	    TEST(test_wrong_ones_among_many),
+	    TEST(test_what_was_verified),
 	};
 
 	if (argc > 1)
