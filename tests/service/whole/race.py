@@ -6,6 +6,7 @@ usage: race.py REHOST REHOST-ISSUE REHOSTD SECRETS postgresql RACER RACES [failo
 Never one grant more than the limit, never one less.  With "failover" the primary is killed in the middle, again and
 again, and its synchronous standby promoted.
 """
+import json
 import random
 import shutil
 import subprocess
@@ -27,10 +28,10 @@ def issue(world, races):
     rows = [dict(row) for row in world.rows(races * PER_RACE)]
     for row in rows:
         del row["content_key"]
-    import json
     (world.top / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     world.run("rehost-issue", "issue", "--key", "keys.jwks", "--computer", "source.jwk", "--output", "race.ndjson",
               "rows.jsonl", timeout=600)
+    world.documents("race")
 
 
 def two_services(world):
@@ -58,7 +59,7 @@ def race(world, program, races, servers):
     world.admin("issuer", "add", "public.jwks")
     issue(world, races)
     (world.top / "service.jwks").write_text(world.get(world.address + "/v1/keys")[2])
-    command = [program, world.address, "service.jwks", "race.ndjson", str(THREADS), str(races), str(PER_RACE)]
+    command = [program, world.address, "service.jwks", "race.documents", str(THREADS), str(races), str(PER_RACE)]
     with subprocess.Popen(command, env=world.env(), cwd=world.top, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           text=True) as racer:
         failed = []

@@ -155,6 +155,13 @@ class World:
         entries = [json.loads(line) for line in keys.read_text().splitlines()]
         return {entry["jti"]: base64.urlsafe_b64decode(entry["content_key"] + "==").hex() for entry in entries}
 
+    def documents(self, name):
+        """The licences of NAME.ndjson as they are, one a line, in NAME.documents."""
+        lines = (self.top / (name + ".ndjson")).read_text().splitlines()
+        target = self.top / (name + ".documents")
+        target.write_text("".join(json.loads(line)["body"] + "\n" for line in lines))
+        return target
+
     def rows(self, count, name="song", **more):
         for i in range(count):
             yield dict({"jti": "%s-%07d" % (name, i), "key_id": "key-%s-%07d" % (name, i),
