@@ -5,6 +5,8 @@
 
 #include "service/database_internal.h"
 
+#include "service/database.h"
+
 /* ---- Values and rows ---- */
 
 struct value value_integer(int64_t integer)
@@ -357,6 +359,7 @@ int database_open(
 		return error_memory(error);
 	database->backend = backend;
 	database->wait_ms = DATABASE_WAIT_MS;
+	database->answer_ms = DATABASE_ANSWER_MS;
 	pthread_mutex_init(&database->lock, NULL);
 	for (size_t i = 0; i < LANE_COUNT; i++) {
 		database->lanes[i].last = &database->lanes[i].first;

@@ -1,5 +1,9 @@
+#include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/clock.h"
 
 #include "service/database_internal.h"
 
@@ -15,6 +19,54 @@
 static struct postgres_connection *of(struct connection *connection)
 {
 	return (struct postgres_connection *)connection;
+}
+
+/* ---- Waiting ---- */
+
+/* Until something can be read; false: it took too long. */
+static bool hear(struct postgres_connection *connection, uint64_t end)
+{
+	struct pollfd heard = {.fd = PQsocket(connection->pg), .events = POLLIN};
+	uint64_t now = clock_monotonic();
+	int wait = -1;
+
+	if (!connection->patient)
+		wait = now < end ? (int)((end - now) / 1000000) + 1 : 0;
+	if (wait == 0)
+		return false;
+	return poll(&heard, 1, wait) >= 0 || errno == EINTR;
+}
+
+/* The next result as PQgetResult gives it, which itself would wait for ever. */
+static PGresult *next_result(struct postgres_connection *connection)
+{
+	uint64_t end =
+	    clock_monotonic() + connection->connection.database->answer_ms * UINT64_C(1000000);
+
+	while (PQisBusy(connection->pg)) {
+		if (!hear(connection, end)) {
+			connection->connection.broken = true;
+			return NULL;
+		}
+		if (!PQconsumeInput(connection->pg))
+			break;
+	}
+	return PQgetResult(connection->pg);
+}
+
+PGresult *postgres_result(struct postgres_connection *connection, int sent)
+{
+	PGresult *last = NULL, *result = sent ? next_result(connection) : NULL;
+
+	while (result != NULL) {
+		PQclear(last);
+		last = result;
+		result = next_result(connection);
+	}
+	if (!connection->connection.broken)
+		return last;
+	PQclear(last);
+	return NULL;
 }
 
 /* ---- Statements ---- */
@@ -82,12 +134,14 @@ static int fill(struct parameters *parameters, const struct statement *statement
 static int send(struct postgres_connection *connection, const struct statement *statement,
     const struct parameters *parameters, rh_error *error)
 {
+	int code;
+
 	if (PQsendQueryPrepared(connection->pg, statement->name, (int)statement->parameters,
 		parameters->values, parameters->sizes, parameters->formats, 0))
 		return RH_OK;
-	/* What was sent of it is not known. */
-	connection->connection.broken = true;
-	return postgres_failed(connection, NULL, statement->name, error);
+	code = postgres_failed(connection, NULL, statement->name, error);
+	connection->connection.broken = true; /* what was sent of it is not known */
+	return code;
 }
 
 /* ---- Answers ---- */
@@ -126,7 +180,7 @@ int postgres_query(struct connection *connection, const struct statement *statem
 	struct postgres_connection *postgres = of(connection);
 	struct parameters parameters;
 	PGresult *result;
-	int code;
+	int code, sent;
 
 	connection->changes = 0;
 	code = fill(&parameters, statement, values, error);
@@ -134,8 +188,9 @@ int postgres_query(struct connection *connection, const struct statement *statem
 		code = prepare(postgres, statement, error);
 	if (code != RH_OK)
 		return code;
-	result = PQexecPrepared(postgres->pg, statement->name, (int)statement->parameters,
+	sent = PQsendQueryPrepared(postgres->pg, statement->name, (int)statement->parameters,
 	    parameters.values, parameters.sizes, parameters.formats, 0);
+	result = postgres_result(postgres, sent);
 	if (succeeded(result))
 		code = hand_over(connection, result, 0, function, context, error);
 	else
@@ -174,20 +229,24 @@ static int send_chunk(const struct many *many, size_t from, size_t *ret_end, rh_
 		bytes += parameters.bytes;
 	}
 	if (!PQpipelineSync(many->connection->pg)) {
-		many->connection->connection.broken = true;
 		if (code == RH_OK)
 			code = postgres_failed(
 			    many->connection, NULL, many->statement->name, error);
+		many->connection->connection.broken = true;
 	}
 	*ret_end = end;
 	return code;
 }
 
+static bool alive(const struct postgres_connection *connection)
+{
+	return !connection->connection.broken && PQstatus(connection->pg) == CONNECTION_OK;
+}
+
 /* The answer of one run, of which only the first failure counts. */
 static int read_run(const struct many *many, size_t index, int code, rh_error *error)
 {
-	PGconn *pg = many->connection->pg;
-	PGresult *result = PQgetResult(pg);
+	PGresult *result = next_result(many->connection);
 
 	if (code != RH_OK)
 		; /* is only read over */
@@ -198,22 +257,21 @@ static int read_run(const struct many *many, size_t index, int code, rh_error *e
 		code = postgres_failed(many->connection, result, many->statement->name, error);
 	while (result != NULL) {
 		PQclear(result);
-		result = PQstatus(pg) == CONNECTION_OK ? PQgetResult(pg) : NULL;
+		result = alive(many->connection) ? next_result(many->connection) : NULL;
 	}
 	return code;
 }
 
 static int read_chunk(const struct many *many, size_t from, size_t end, rh_error *error)
 {
-	PGconn *pg = many->connection->pg;
 	PGresult *result;
 	int code = RH_OK;
 
-	for (size_t i = from; i < end && PQstatus(pg) == CONNECTION_OK; i++)
+	for (size_t i = from; i < end && alive(many->connection); i++)
 		code = read_run(many, i, code, error);
-	if (PQstatus(pg) != CONNECTION_OK)
+	if (!alive(many->connection))
 		return code != RH_OK ? code : postgres_lost(many->connection, error);
-	result = PQgetResult(pg);
+	result = next_result(many->connection);
 	if (PQresultStatus(result) != PGRES_PIPELINE_SYNC) {
 		many->connection->connection.broken = true;
 		if (code == RH_OK)

@@ -12,6 +12,8 @@
 /* What the files of the database share; nobody else includes this. */
 
 #define DATABASE_WAIT_MS 10000 /* for a connection, and for a lock of SQLite */
+/* For an answer of PostgreSQL, which gives up a statement by itself after 10 seconds. */
+#define DATABASE_ANSWER_MS 15000
 #define DATABASE_PARAMETERS_MAX 32 /* of one statement */
 
 /* ---- schema.c ---- */
@@ -100,6 +102,7 @@ int sqlite_failed(sqlite3 *db, int result, const char *what, rh_error *error);
 struct postgres_connection {
 	struct connection connection; /* first */
 	PGconn *pg;
+	bool patient; /* waits for an answer as long as it takes */
 	bool warned; /* the server told a warning since this was set to false */
 };
 
@@ -109,6 +112,9 @@ int postgres_failed(struct postgres_connection *connection, const PGresult *resu
     const char *what, rh_error *error);
 
 /* database_exchange.c */
+
+/* The last result of what was ${sent} (libpq's PQsend...); NULL: lost, or no memory. */
+PGresult *postgres_result(struct postgres_connection *connection, int sent);
 int postgres_query(struct connection *connection, const struct statement *statement,
     const struct value *values, row_function function, void *context, rh_error *error);
 int postgres_query_many(struct connection *connection, const struct statement *statement,
@@ -139,6 +145,7 @@ struct database {
 	const struct backend *backend;
 	char *address; /* path of the file, or URL */
 	unsigned wait_ms; /* DATABASE_WAIT_MS, but in tests */
+	unsigned answer_ms; /* DATABASE_ANSWER_MS, but in tests */
 	pthread_mutex_t lock; /* of the lanes */
 	struct lane lanes[LANE_COUNT];
 };

@@ -48,7 +48,7 @@ int postgres_failed(struct postgres_connection *connection, const PGresult *resu
 	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
 	int code = RH_E_DATABASE;
 
-	if (PQstatus(connection->pg) != CONNECTION_OK)
+	if (connection->connection.broken || PQstatus(connection->pg) != CONNECTION_OK)
 		return postgres_lost(connection, error);
 	if (result == NULL)
 		return error_memory(error);
@@ -71,7 +71,7 @@ int postgres_failed(struct postgres_connection *connection, const PGresult *resu
 static int run_words(
     struct postgres_connection *connection, const char *sql, const char *what, rh_error *error)
 {
-	PGresult *result = PQexec(connection->pg, sql);
+	PGresult *result = postgres_result(connection, PQsendQuery(connection->pg, sql));
 	ExecStatusType status = PQresultStatus(result);
 	int code = RH_OK;
 
@@ -143,6 +143,7 @@ static int dial_in(struct postgres_connection *connection, rh_error *error)
 		    error_set(error, RH_E_DATABASE, "the database cannot be reached: %s", text);
 	}
 	if (code == RH_OK) {
+		connection->connection.broken = false;
 		PQsetNoticeReceiver(connection->pg, on_notice, connection);
 		code = set_up(connection, error);
 	}
@@ -208,7 +209,7 @@ static int redial(struct postgres_connection *connection, rh_error *error)
 static int number_of(
     struct postgres_connection *connection, const char *sql, int64_t *ret, rh_error *error)
 {
-	PGresult *result = PQexec(connection->pg, sql);
+	PGresult *result = postgres_result(connection, PQsendQuery(connection->pg, sql));
 	int code = RH_OK;
 
 	if (PQresultStatus(result) != PGRES_TUPLES_OK)
@@ -247,13 +248,14 @@ static int note_version(struct postgres_connection *connection, rh_error *error)
 	char number[24];
 	const char *const values[] = {number};
 	PGresult *result;
-	int code = RH_OK;
+	int code = RH_OK, sent;
 
 	*text_decimal(number, database_step_count) = '\0';
-	result = PQexecParams(connection->pg,
+	sent = PQsendQueryParams(connection->pg,
 	    "INSERT INTO meta (name, value) VALUES ('rehostd schema', $1)"
 	    " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
 	    1, NULL, values, NULL, NULL, 0);
+	result = postgres_result(connection, sent);
 	if (PQresultStatus(result) != PGRES_COMMAND_OK)
 		code = postgres_failed(connection, result, "version", error);
 	PQclear(result);
@@ -268,6 +270,7 @@ static int migrate(struct postgres_connection *connection, rh_error *error)
 	int64_t version = 0;
 	int code;
 
+	connection->patient = true;
 	code = run_words(connection, lock, "BEGIN", error);
 	if (code == RH_OK)
 		code = version_of(connection, &version, error);
@@ -312,6 +315,8 @@ static int postgres_prepare(struct database *database, rh_error *error)
 		code = version_of(of(connection), &version, error);
 	if (code == RH_OK && (uint64_t)version < database_step_count)
 		code = migrate(of(connection), error);
+	if (connection != NULL)
+		of(connection)->patient = false;
 	database_give(connection);
 	return code;
 }
@@ -343,7 +348,7 @@ static int postgres_commit(struct connection *connection, rh_error *error)
 	int code = RH_OK;
 
 	postgres->warned = false;
-	result = PQexec(postgres->pg, "COMMIT");
+	result = postgres_result(postgres, PQsendQuery(postgres->pg, "COMMIT"));
 	if (PQresultStatus(result) != PGRES_COMMAND_OK) {
 		code = postgres_failed(postgres, result, "COMMIT", error);
 		if (connection->broken)

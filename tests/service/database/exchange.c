@@ -9,6 +9,8 @@
 
 #include <cmocka.h>
 
+#include "service/database_internal.h"
+
 #include "database_kit.h"
 
 static const struct statement insert_meta = {
@@ -313,6 +315,38 @@ static void test_commit_after_failure(void **state)
 	drop_pair(&pair);
 }
 
+/* A server that does not answer is given up. */
+static void test_no_answer(void **state)
+{
+	static const struct statement lock = {"lock", "LOCK TABLE meta", 0, ""};
+	struct connection *holds, *waits;
+	struct pair pair;
+	const struct value values[] = {value_text("a"), value_text("1")};
+	(void)state;
+
+	open_pair(&pair, 1);
+	expect_meta(pair.database, "a", "");
+	holds = take(pair.other);
+	for (int many = 0; many < 2; many++) {
+		waits = take(pair.database);
+		begin(waits);
+		begin(holds);
+		assert_int_equal(database_query(holds, &lock, NULL, NULL, NULL, NULL), RH_OK);
+		pair.database->answer_ms = 100;
+		assert_int_equal(
+		    many ? database_query_many(waits, &insert_meta, values, 1, NULL, NULL, NULL)
+			 : put_meta(waits, "a", "1", NULL),
+		    RH_E_DATABASE);
+		assert_int_equal(connection_commit(waits, NULL), RH_E_DATABASE);
+		pair.database->answer_ms = DATABASE_ANSWER_MS;
+		database_give(waits);
+		connection_rollback(holds);
+	}
+	database_give(holds);
+	expect_meta(pair.database, "a", "");
+	drop_pair(&pair);
+}
+
 int main(void)
 {
 	const struct CMUnitTest both[] = {
@@ -324,6 +358,7 @@ int main(void)
 	    cmocka_unit_test(test_lost_before_begin),
 	    cmocka_unit_test(test_lost_within),
 	    cmocka_unit_test(test_lost_commit),
+	    cmocka_unit_test(test_no_answer),
 	    cmocka_unit_test(test_commit_after_failure),
 	};
 	int failed = cmocka_run_group_tests(both, NULL, NULL);
