@@ -79,6 +79,7 @@
 	"  computer " TEXT " NOT NULL DEFAULT '',"                                             \
 	"  released " BIGINT                                                                   \
 	")" KEYED                                                                              \
+	"CREATE INDEX originals_computer ON originals (computer);"                             \
 	"CREATE TABLE slots ("                                                                 \
 	"  license " TEXT " NOT NULL,"                                                         \
 	"  computer " TEXT " NOT NULL,"                                                        \
