@@ -14,11 +14,16 @@ int statement_wrong(rh_error *error, const char *claim, const char *what)
 
 /* ---- Reading ---- */
 
+/* Services name their keys by thumbprint, whatever "kid" a key has in the set. */
 static const struct jose_key *find_key(const struct jose_set *keys, const char *id)
 {
-	for (size_t i = 0; i < keys->count; i++)
-		if (keys->keys[i].signs && strcmp(keys->keys[i].id, id) == 0)
-			return keys->keys[i].key;
+	for (size_t i = 0; i < keys->count; i++) {
+		const struct jose_set_key *key = &keys->keys[i];
+
+		if (key->signs && (strcmp(jose_key_thumbprint(key->key), id) == 0 ||
+				      strcmp(key->id, id) == 0))
+			return key->key;
+	}
 	return NULL;
 }
 

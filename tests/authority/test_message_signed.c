@@ -207,6 +207,35 @@ static void test_checked(void **state)
 	}
 }
 
+/* Keys of a set that have ids, and one that may not sign. */
+static void test_key_ids(void **state)
+{
+	struct jose_set set;
+	struct asked asked = right;
+	char json[1024], *text = signed_text(&statements[0]), *named = NULL;
+	struct jws jws = {0};
+
+	(void)state;
+	for (int signs = 0; signs < 2; signs++) {
+		snprintf(json, sizeof json, "{\"kid\":\"2026\",\"use\":\"%s\",%s",
+		    signs ? "sig" : "enc", jose_key_jwk(service_key) + 1);
+		assert_int_equal(jose_set_read(&set, json, strlen(json), NULL, NULL), RH_OK);
+		asked.keys = &set;
+		assert_code(&statements[0], text, asked, signs ? RH_OK : RH_E_LICENSE_ISSUER);
+		jose_set_free(&set);
+	}
+	assert_int_equal(jose_set_read(&set, json, strlen(json), NULL, NULL), RH_OK);
+	assert_int_equal(jws_read(&jws, text, strlen(text), TYPE_COMPUTER, NULL), RH_OK);
+	assert_int_equal(
+	    jws_sign(service_key, TYPE_COMPUTER, "2026", jws.claims, &named, NULL), RH_OK);
+	assert_code(&statements[0], named, asked, RH_OK);
+	assert_code(&statements[0], named, right, RH_E_LICENSE_ISSUER);
+	jose_set_free(&set);
+	jws_free(&jws);
+	free(named);
+	free(text);
+}
+
 static void test_other_type(void **state)
 {
 	(void)state;
@@ -411,6 +440,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_checked),
+	    cmocka_unit_test(test_key_ids),
 	    cmocka_unit_test(test_other_type),
 	    cmocka_unit_test(test_every_edit),
 	    cmocka_unit_test(test_wrong_signer),
