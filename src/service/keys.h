@@ -14,7 +14,7 @@
 struct service_keys;
 
 /*
- * Makes the file if it is missing and ${create}.  Before other threads are started. RH_E_ACCESS
+ * Makes the file if it is missing and ${create}.  RH_E_ACCESS
  * for a file that others may read, RH_E_PIN_KEYS for one that cannot be used.
  */
 int service_keys_open(const char *directory, const char *address, bool create, int64_t now,

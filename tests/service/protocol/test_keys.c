@@ -307,6 +307,9 @@ static void test_broken_files(void **state)
 	    {"\"iat\":", "\"when\":"},
 	    {"\"d\":\"", "\"d\":\"A"},
 	    {"\"d\":", "\"e\":"},
+	    {"\"d\":", "\"d\""},
+	    {"\"d\":", "\"d\":0,\"e\":"},
+	    {"\"d\":\"", "\"d\":\"0000000000000000000000000000000000000000064\",\"e\":\""},
 	    {"\"crv\":\"P-256\"", "\"crv\":\"P-384\""},
 	    {"\"kid\":\"", "\"kid\":\"\\\""},
 	    {"\"kid\":\"", "\"kid\":1,\"was\":\""},
@@ -332,6 +335,25 @@ static void test_broken_files(void **state)
 		free(bad);
 	}
 	free(good);
+}
+
+/* As other programs write JSON. */
+static void test_white_space(void **state)
+{
+	struct place *place = *state;
+	struct service_keys *keys = opened(place), *again;
+	char *text = content(place), *first_d, *both_d;
+
+	first_d = replaced(text, "\"d\":", "\"d\"\t:\n ");
+	both_d = replaced(first_d, "\"d\":", "\n\"d\" : ");
+	put(place, both_d);
+	again = opened(place);
+	assert_string_equal(service_keys_public(keys), service_keys_public(again));
+	free(text);
+	free(first_d);
+	free(both_d);
+	service_keys_close(keys);
+	service_keys_close(again);
 }
 
 static void test_halves_of_two_keys(void **state)
@@ -442,6 +464,7 @@ int main(void)
 	    TEST(test_file_that_others_read),
 	    TEST(test_file_that_is_no_file),
 	    TEST(test_broken_files),
+	    TEST(test_white_space),
 	    TEST(test_halves_of_two_keys),
 	    TEST(test_too_large),
 	    TEST(test_two_at_once),
