@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "crypto/jose.h"
+#include "crypto/jws.h"
 
 #define THREADS 4
 #define ROUNDS 200
@@ -17,6 +17,21 @@
 static const char text[] = "eyJhbGciOiJFUzI1NiJ9.YWJj";
 static struct jose_key *key;
 static char *signature, *sealed;
+
+static bool signs(void)
+{
+	json_t *claims = json_object();
+	struct jws jws = {0};
+	char *made = NULL;
+	bool good = jws_sign(key, "t", NULL, claims, &made, NULL) == RH_OK &&
+		    jws_read(&jws, made, strlen(made), "t", NULL) == RH_OK &&
+		    jws_verify(&jws, key, NULL) == RH_OK;
+
+	jws_free(&jws);
+	json_decref(claims);
+	free(made);
+	return good;
+}
 
 /* NULL if every answer was right. */
 static void *work(void *unused)
@@ -35,7 +50,7 @@ static void *work(void *unused)
 			RH_E_LICENSE_SIGNATURE &&
 		    jose_open(key, sealed, strlen(sealed), &out, NULL) == RH_OK &&
 		    out.size == 6 && memcmp(out.data, "secret", 6) == 0 &&
-		    jose_seal(key, "id", "secret", 6, &jwe, NULL) == RH_OK;
+		    jose_seal(key, "id", "secret", 6, &jwe, NULL) == RH_OK && signs();
 
 		buffer_free_secret(&out);
 		free(jwe);
