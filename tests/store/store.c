@@ -356,6 +356,94 @@ static void test_find(void **state)
 	    store_find(f->store, "abcd", small, sizeof small, &fixture_error), RH_E_ARGUMENT);
 }
 
+static bool assert_ok_next(struct store_cursor *cursor, struct store_row *row, bool *more)
+{
+	assert_ok(store_cursor_next(cursor, row, more, &fixture_error));
+	return *more;
+}
+
+/* What a walk came by: the values, one after the other. */
+struct walked {
+	char text[64];
+	size_t count;
+	size_t stop_at;
+};
+
+static int on_value(void *context, const void *value, size_t size, rh_error *error)
+{
+	struct walked *walked = context;
+	size_t length = strlen(walked->text);
+
+	assert_true(length + size < sizeof walked->text);
+	memcpy(walked->text + length, value, size);
+	return ++walked->count == walked->stop_at ? error_set(error, RH_E_CANCELED, "enough")
+						  : RH_OK;
+}
+
+static void test_walk_values(void **state)
+{
+	struct fixture *f = *state;
+	struct walked walked = {.stop_at = 0};
+
+	fixture_open(f, STORE_CREATE);
+	assert_ok(store_value_walk(f->store, "service.", on_value, &walked, &fixture_error));
+	assert_int_equal(walked.count, 0);
+	assert_ok(store_value_set(f->store, "service.c", "C", 1, &fixture_error));
+	assert_ok(store_value_set(f->store, "service.a", "A", 1, &fixture_error));
+	assert_ok(store_value_set(f->store, "service", "x", 1, &fixture_error));
+	assert_ok(store_value_set(f->store, "services", "y", 1, &fixture_error));
+	assert_ok(store_value_set(f->store, "a", "z", 1, &fixture_error));
+	assert_ok(store_value_walk(f->store, "service.", on_value, &walked, &fixture_error));
+	assert_string_equal(walked.text, "AC");
+	/* Within a transaction, with what it has written. */
+	assert_ok(store_begin(f->store, &fixture_error));
+	assert_ok(store_value_set(f->store, "service.b", "B", 1, &fixture_error));
+	walked = (struct walked){.stop_at = 0};
+	assert_ok(store_value_walk(f->store, "service.", on_value, &walked, &fixture_error));
+	assert_string_equal(walked.text, "ABC");
+	store_rollback(f->store);
+	walked = (struct walked){.stop_at = 1};
+	assert_fails(store_value_walk(f->store, "service.", on_value, &walked, &fixture_error),
+	    RH_E_CANCELED);
+	assert_string_equal(walked.text, "A");
+	/* One that is gone is missed, though the others are whole. */
+	fixture_close(f);
+	fixture_sql(f, "DELETE FROM sealed_values WHERE name = 'a'");
+	fixture_open(f, 0);
+	walked = (struct walked){.stop_at = 0};
+	assert_fails(store_value_walk(f->store, "service.", on_value, &walked, &fixture_error),
+	    RH_E_STORE_DAMAGED);
+	assert_int_equal(walked.count, 0);
+}
+
+static void test_cursor_after(void **state)
+{
+	struct fixture *f = *state;
+	struct store_cursor *cursor;
+	struct store_row row = {0};
+	bool more = true;
+	int64_t numbers[5];
+	size_t count = 0;
+
+	fixture_open(f, STORE_CREATE);
+	fill(f, 0, 5);
+	assert_ok(store_cursor_new(f->store, true, &cursor, &fixture_error));
+	while (assert_ok_next(cursor, &row, &more))
+		numbers[count++] = row.number;
+	store_cursor_free(cursor);
+	assert_int_equal(count, 5);
+	for (size_t from = 0; from < 5; from++) {
+		assert_ok(store_cursor_new(f->store, from % 2, &cursor, &fixture_error));
+		store_cursor_after(cursor, numbers[from]);
+		count = from + 1;
+		while (assert_ok_next(cursor, &row, &more))
+			assert_int_equal(row.number, numbers[count++]);
+		store_cursor_free(cursor);
+		assert_int_equal(count, 5);
+	}
+	store_row_free(&row);
+}
+
 static void test_values(void **state)
 {
 	struct fixture *f = *state;
@@ -730,6 +818,8 @@ int main(void)
 	    TEST(test_rollback),
 	    TEST(test_find),
 	    TEST(test_values),
+	    TEST(test_walk_values),
+	    TEST(test_cursor_after),
 	    TEST(test_moment),
 	    TEST(test_busy),
 	    TEST(test_read_only),
