@@ -11,11 +11,11 @@
 #include <jansson.h>
 
 #include "base/text.h"
-#include "memory/failing.h"
 #include "service/log.h"
 #include "service/metrics.h"
 #include "service/nonces.h"
 #include "service/rates.h"
+#include "failing.h"
 
 #define SECOND UINT64_C(1000000000)
 

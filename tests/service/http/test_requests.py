@@ -61,6 +61,15 @@ class Requests(Case):
             self.assertLess(abs(date - time.time()), 30)
         self.assertIsNotNone(self.below.get("/healthz").headers["Strict-Transport-Security"])
 
+    def test_pages(self):
+        headers = self.one.get("/v1/privacy").headers
+        self.assertTrue(headers["Content-Type"].startswith("text/html"))
+        policy = headers["Content-Security-Policy"].split("; ")
+        self.assertIn("default-src 'none'", policy)
+        self.assertIn("frame-ancestors 'none'", policy)
+        self.assertNotIn("script", headers["Content-Security-Policy"])
+        self.assertIsNone(self.one.get("/v1/keys").headers["Content-Security-Policy"])
+
     def test_nonce(self):
         seen = set()
         for method, path in (("GET", "/v1/nonce"), ("GET", "/v1/nothing"), ("PUT", "/v1/plan"), ("POST", "/v1/plan"),

@@ -202,6 +202,16 @@ class Stop(Case):
             self.assertTrue(said == b"" or (said.startswith(b"HTTP/1.1 401 ") and said.endswith(b"}")), said)
         self.assertGreater(len([said for said in ended if said]), 20)
 
+    def test_does_not_wait_for_ever(self):
+        """Who does not send the rest of his request is left behind after 20 seconds."""
+        server = self.server("--timeout", "999")
+        with server.raw() as half:
+            half.sendall(POST)
+            self.assertTrue(server.wait_for_metric("rehostd_connections", 2))
+            self.assertEqual(server.stop(), 0)
+        last = server.log()[-1]
+        self.assertEqual((last["event"], last["level"]), ("stopped", "warning"))
+
     def test_second_signal_kills(self):
         server = self.server()
         with server.raw() as half:
