@@ -77,15 +77,16 @@ static int prepare(
 	Oid types[DATABASE_PARAMETERS_MAX];
 	struct prepared *prepared;
 	PGresult *result;
-	int code;
+	int code, sent;
 
 	code = connection_prepared(&connection->connection, statement, &prepared, error);
 	if (code != RH_OK || prepared->statement != NULL)
 		return code;
 	for (unsigned i = 0; i < statement->parameters; i++)
 		types[i] = statement->types[i] == 'i' ? OID_INT8 : OID_TEXT;
-	result = PQprepare(
+	sent = PQsendPrepare(
 	    connection->pg, statement->name, statement->sql, (int)statement->parameters, types);
+	result = postgres_result(connection, sent);
 	if (PQresultStatus(result) == PGRES_COMMAND_OK) {
 		prepared->statement = statement;
 		connection->connection.prepared_count++;

@@ -327,16 +327,22 @@ static void test_no_answer(void **state)
 	open_pair(&pair, 1);
 	expect_meta(pair.database, "a", "");
 	holds = take(pair.other);
-	for (int many = 0; many < 2; many++) {
+	for (int mode = 0; mode < 3; mode++) {
 		waits = take(pair.database);
+		if (mode > 0) { /* prepared already */
+			begin(waits);
+			assert_int_equal(put_meta(waits, "a", "1", NULL), RH_OK);
+			connection_rollback(waits);
+		}
 		begin(waits);
 		begin(holds);
 		assert_int_equal(database_query(holds, &lock, NULL, NULL, NULL, NULL), RH_OK);
 		pair.database->answer_ms = 100;
-		assert_int_equal(
-		    many ? database_query_many(waits, &insert_meta, values, 1, NULL, NULL, NULL)
-			 : put_meta(waits, "a", "1", NULL),
+		assert_int_equal(mode == 2 ? database_query_many(waits, &insert_meta, values, 1,
+						 NULL, NULL, NULL)
+					   : put_meta(waits, "a", "1", NULL),
 		    RH_E_DATABASE);
+		assert_true(waits->broken);
 		assert_int_equal(connection_commit(waits, NULL), RH_E_DATABASE);
 		pair.database->answer_ms = DATABASE_ANSWER_MS;
 		database_give(waits);
