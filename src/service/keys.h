@@ -5,9 +5,9 @@
 
 /*
  * The service's own keys: DIRECTORY/service-keys.json, mode 0600: a JWK set of P-256 keys with
- * private halves; "use" says "sig" or "enc", "iat" when each was made.  The newest of each use
- * signs, or is offered to seal for; older ones verify and open what is under way.  Several
- * rehostd of one ledger have copies of one file.
+ * private halves; "use" says "sig" or "enc", "iat" when each was made, "kid" is its thumbprint.
+ * The newest of each use signs, or is offered to seal for; older ones verify and open what is
+ * under way.  Several rehostd of one ledger have copies of one file.
  */
 #define SERVICE_KEYS_FILE "service-keys.json"
 

@@ -186,23 +186,13 @@ static int check_point(const struct service_key *key, const json_t *json,
 	return code;
 }
 
+/* Statements name the key that signed them by its thumbprint: so must the sets of keys. */
 static int read_id(struct service_key *key, const json_t *json, const struct keys_file *file,
     size_t number, rh_error *error)
 {
-	static const char characters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-					 "0123456789._:-";
-	const json_t *kid = json_object_get(json, "kid");
-
-	if (kid == NULL) {
-		strcpy(key->id, jose_key_thumbprint(key->key));
-		return RH_OK;
-	}
-	/* Of characters that stand for themselves in JSON. */
-	if (!json_is_string(kid) || json_string_length(kid) == 0 ||
-	    json_string_length(kid) >= sizeof key->id ||
-	    strspn(json_string_value(kid), characters) != json_string_length(kid))
-		return broken(file, number, "has a malformed \"kid\"", error);
-	strcpy(key->id, json_string_value(kid));
+	strcpy(key->id, jose_key_thumbprint(key->key));
+	if (json_object_get(json, "kid") != NULL && !member_is(json, "kid", key->id))
+		return broken(file, number, "has a \"kid\" that is not its thumbprint", error);
 	return RH_OK;
 }
 

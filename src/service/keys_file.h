@@ -8,7 +8,7 @@
 /* The file of keys.h and what is in it; for keys.c alone. */
 
 struct service_key {
-	char id[JOSE_KEY_ID_SIZE]; /* "kid", or the thumbprint */
+	char id[JOSE_THUMBPRINT_SIZE]; /* "kid": the thumbprint */
 	bool signs; /* or else is sealed for */
 	int64_t made;
 	uint8_t secret[KEY_SIZE];

@@ -313,6 +313,7 @@ static void test_broken_files(void **state)
 	    {"\"crv\":\"P-256\"", "\"crv\":\"P-384\""},
 	    {"\"kid\":\"", "\"kid\":\"\\\""},
 	    {"\"kid\":\"", "\"kid\":1,\"was\":\""},
+	    {"\"kid\":\"", "\"kid\":\"2026-01\",\"was\":\""},
 	    {"\n]}", "\n]"},
 	};
 	struct place *place = *state;
