@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "base/text.h"
+#include "crypto/jsontext.h"
 
 #include "service/ledger_internal.h"
 #include "service/nonces.h"
@@ -136,21 +137,21 @@ static int entries_grow(struct change *change, rh_error *error)
 int change_note(
     struct change *change, const char *kind, const char *actor, json_t *body, rh_error *error)
 {
-	struct entry entry = {.kind = kind};
-	int code = body != NULL ? entries_grow(change, error) : error_memory(error);
+	struct entry entry = {.kind = kind, .actor = strdup(actor)};
+	struct buffer text = {0};
+	int code = entry.actor == NULL ? error_memory(error) : entries_grow(change, error);
 
-	if (code == RH_OK) {
-		entry.actor = strdup(actor);
-		entry.body = json_dumps(body, JSON_COMPACT);
-		if (entry.actor == NULL || entry.body == NULL)
-			code = error_memory(error);
-	}
+	if (code == RH_OK)
+		code = jsontext_write(body, &text, error);
+	if (code == RH_OK)
+		code = buffer_append(&text, "", 1, error);
 	json_decref(body);
 	if (code != RH_OK) {
 		free(entry.actor);
-		free(entry.body);
+		buffer_free(&text);
 		return code;
 	}
+	entry.body = (char *)text.data;
 	change->entries[change->entry_count++] = entry;
 	return RH_OK;
 }

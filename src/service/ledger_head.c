@@ -10,45 +10,43 @@
 
 /* ---- As JSON ---- */
 
-char *head_json(const struct head *head)
+/* Ends with NUL. */
+static int head_json(const struct head *head, struct buffer *ret, rh_error *error)
 {
 	char hex[LEDGER_HASH_SIZE];
 	json_t *json;
-	char *text = NULL;
+	int code;
 
 	text_hex(hex, head->hash, DIGEST_SIZE);
 	json = json_pack("{s:I, s:s, s:I}", "seq", (json_int_t)head->seq, "hash", hex, "time",
 	    (json_int_t)head->time);
-	if (json != NULL)
-		text = json_dumps(json, JSON_COMPACT);
+	code = jsontext_write(json, ret, error);
+	if (code == RH_OK)
+		code = buffer_append(ret, "", 1, error);
 	json_decref(json);
-	return text;
+	return code;
 }
 
-int head_parse(const char *text, struct head *ret, rh_error *error)
+static int head_parse(const char *text, struct head *ret, rh_error *error)
 {
 	struct head head = {0};
-	const char *hex;
-	json_int_t seq, time;
+	char hex[LEDGER_HASH_SIZE];
 	json_t *json;
+	bool good;
 	int code = jsontext_read(text, strlen(text), &json, error);
 
 	if (code == RH_E_MEMORY)
 		return code;
-	if (code == RH_OK &&
-	    json_unpack(json, "{s:I, s:s, s:I}", "seq", &seq, "hash", &hex, "time", &time) ==
-		0 &&
-	    text_unhex(hex, head.hash, DIGEST_SIZE)) {
-		head.seq = seq;
-		head.time = time;
-		*ret = head;
-	} else {
-		if (code == RH_OK)
-			json_decref(json);
+	good = code == RH_OK && jws_number(json, "seq", &head.seq) &&
+	       jws_number(json, "time", &head.time) &&
+	       jws_text(json, "hash", hex, sizeof hex) &&
+	       text_unhex(hex, head.hash, DIGEST_SIZE);
+	if (code == RH_OK)
+		json_decref(json);
+	if (!good)
 		return error_set(
 		    error, RH_E_DATABASE, "the note that the ledger was put back is damaged");
-	}
-	json_decref(json);
+	*ret = head;
 	return RH_OK;
 }
 
@@ -127,15 +125,15 @@ static int write_note(struct change *change, void *context, rh_error *error)
 	    " AND (resolved IS NULL OR resolved < $2)",
 	    2, "ti"};
 	const struct head *seen = context;
-	char *json = head_json(seen);
-	int code;
+	struct buffer json = {0};
+	int code = head_json(seen, &json, error);
 
-	if (json == NULL)
-		return error_memory(error);
-	code = database_query(change->connection, &update,
-	    (const struct value[]){value_text(json), value_integer(seen->time)}, NULL, NULL,
-	    error);
-	free(json);
+	if (code == RH_OK)
+		code = database_query(change->connection, &update,
+		    (const struct value[]){
+			value_text((const char *)json.data), value_integer(seen->time)},
+		    NULL, NULL, error);
+	buffer_free(&json);
 	return code;
 }
 
@@ -253,11 +251,8 @@ int ledger_head(struct ledger *ledger, int64_t now, const struct ledger_visitor 
 	if (visitor != NULL)
 		context.visitor = *visitor;
 	code = reading_run(ledger, now, look, &context, &problem, &head, error);
-	if (code == RH_OK && context.pending) {
-		code = visit_seen(ledger, now, visitor, error);
-		if (code == RH_OK)
-			code = reading_run(ledger, now, look, &context, &problem, &head, error);
-	}
+	if (code == RH_OK && context.pending)
+		code = visit_seen(ledger, now, visitor, &problem, &head, error);
 	if (code != RH_OK)
 		return code;
 	*ret_problem = problem;

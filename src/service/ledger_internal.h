@@ -90,10 +90,6 @@ int log_append(struct change *change, rh_error *error);
 int head_compare(struct change *change, const struct head *seen, rh_error *error);
 /* Keeps that the ledger was put back, in a transaction of its own. */
 int head_note_rolled_back(struct ledger *ledger, const struct head *seen, rh_error *error);
-/* As JSON text, freed with free(), and back. */
-char *head_json(const struct head *head);
-int head_parse(const char *json, struct head *ret, rh_error *error);
-
 /* ---- ledger_decide.c: pure ---- */
 
 extern const struct policy policy_default;
@@ -198,8 +194,8 @@ int visit_cancel(struct change *change, const struct ledger_visitor *visitor, rh
 int visit_pending(
     struct change *change, const struct ledger_visitor *visitor, bool *ret, rh_error *error);
 /* Calls it off in a transaction of its own. */
-int visit_seen(
-    struct ledger *ledger, int64_t now, const struct ledger_visitor *visitor, rh_error *error);
+int visit_seen(struct ledger *ledger, int64_t now, const struct ledger_visitor *visitor,
+    enum problem *ret_problem, struct head *ret_head, rh_error *error);
 
 /* ---- ledger_release.c ---- */
 

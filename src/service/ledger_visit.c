@@ -216,12 +216,12 @@ static int seen(struct change *change, void *context, rh_error *error)
 	return code;
 }
 
-int visit_seen(
-    struct ledger *ledger, int64_t now, const struct ledger_visitor *visitor, rh_error *error)
+int visit_seen(struct ledger *ledger, int64_t now, const struct ledger_visitor *visitor,
+    enum problem *ret_problem, struct head *ret_head, rh_error *error)
 {
 	struct ledger_visitor copy = *visitor;
 
-	return change_run(ledger, now, false, seen, &copy, NULL, NULL, error);
+	return change_run(ledger, now, false, seen, &copy, ret_problem, ret_head, error);
 }
 
 /* ---- Individualization ---- */
