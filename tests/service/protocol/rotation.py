@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""New keys of a service, and copies of them: what was signed or sealed before goes on.
+"""New keys of a service, copies of them, and other names of it: what was signed or sealed before goes on.
 
 usage: rotation.py, with the environment of the kit
 """
@@ -78,6 +78,45 @@ class Case(unittest.TestCase):
                                             nonce=nonce).status, 200)
         reply = self.computer.post("/v1/commit", self.computer.commit_body([licence]), nonce=nonce)
         self.assertEqual(reply.code, "nonce-used")
+
+    def test_another_name(self):
+        """A service that moved: licences, certificates, heads and claims name its old address."""
+        original = self.tool.key()
+        licence = self.issuer.licence(ADDRESS, "moved", original.thumbprint)
+        batch = kit.Batch(self.tool, self.service)
+        brought = batch.licence(licence, b"a content key")
+        self.service.stop()
+        self.service.address = "http://new.example/lms"
+        self.service.start()
+        self.assertEqual(self.computer.plan([licence]).code, "certificate-invalid")
+        self.service.stop()
+        self.service.arguments = ["--alias", "http://other.example", "--alias", ADDRESS]
+        self.service.start()
+        owner = original.owner(ADDRESS, self.tool.key().thumbprint)
+        answer = self.computer.commit([brought], key=batch.key, owner=owner, claim=self.computer.license_key.claim(
+            ADDRESS, self.computer.thumbprint))
+        self.assertEqual(answer.status, 200, answer)
+        self.assertEqual(answer.json["licenses"][0]["result"], "granted")
+        # The secret is bound to the address as the licence names it.
+        opened = self.tool.managed_open(self.computer.key.open(answer.json["key"]), ADDRESS, "moved",
+                                        kit.decode(answer.json["licenses"][0]["secret"]))
+        self.assertEqual(opened, b"a content key")
+        self.assertEqual(kit.claims(answer.json["grants"])["iss"], "http://new.example/lms")
+        # Requests that were signed for the old address are for this service.
+        body = kit.json.dumps({"licenses": [{"document": licence}]}).encode()
+        proof = self.computer.proof("/v1/plan", body, self.service.nonce(), htu=ADDRESS + "/v1/plan")
+        self.assertEqual(self.computer.post("/v1/plan", body, proof=proof).status, 200)
+        self.assertEqual(self.computer.individualize().status, 200)
+
+    def test_too_often(self):
+        self.service.stop()
+        self.service.arguments = ["--rate", "1"]
+        self.service.start()
+        licence = self.issuer.licence(ADDRESS, "often")
+        replies = [self.computer.post("/v1/plan", {"licenses": [{"document": licence}]}) for _ in range(12)]
+        self.assertEqual(replies[0].status, 200, replies[0])
+        self.assertEqual(replies[-1].code, "too-many-requests")
+        self.assertGreaterEqual(int(replies[-1].headers["Retry-After"]), 1)
 
     def test_file(self):
         path = self.service.data / "service-keys.json"

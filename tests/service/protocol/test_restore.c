@@ -19,6 +19,7 @@
 #include "service/keys.h"
 #include "service/log.h"
 #include "service/nonces.h"
+#include "service/rates.h"
 
 /*
  * The handlers with a real ledger and without HTTP: what they do when memory runs out at each
@@ -93,6 +94,20 @@ static void open_service(struct world *world)
 	add_issuer(world);
 }
 
+static void new_computer(struct world *world)
+{
+	uint8_t secret[KEY_SIZE];
+	rh_error error;
+
+	jose_key_free(world->computer);
+	free(world->certificate);
+	must(jose_key_generate(&world->computer, secret, &error), &error);
+	must(
+	    certificate_sign(service_keys_signing(world->service.keys), ADDRESS,
+		jose_key_thumbprint(world->computer), clock_now(), &world->certificate, &error),
+	    &error);
+}
+
 static void new_batch_key(struct world *world)
 {
 	const struct jose_set *set = service_keys_set(world->service.keys);
@@ -109,17 +124,11 @@ static void new_batch_key(struct world *world)
 static int setup(void **state)
 {
 	struct world *world = calloc(1, sizeof *world);
-	uint8_t secret[KEY_SIZE];
-	rh_error error;
 
 	strcpy(world->directory, "/tmp/rehost-restore-XXXXXX");
 	assert_non_null(mkdtemp(world->directory));
 	open_service(world);
-	must(jose_key_generate(&world->computer, secret, &error), &error);
-	must(
-	    certificate_sign(service_keys_signing(world->service.keys), ADDRESS,
-		jose_key_thumbprint(world->computer), clock_now(), &world->certificate, &error),
-	    &error);
+	new_computer(world);
 	new_batch_key(world);
 	*state = world;
 	return 0;
@@ -356,6 +365,33 @@ static void test_computers_without_memory(void **state)
 	buffer_free(&ask.body);
 }
 
+/* ---- How often ---- */
+
+static void test_each_computer_has_its_allowance(void **state)
+{
+	struct world *world = *state;
+	struct ask ask = a_batch(world, MESSAGE_PLAN, "often", 1);
+	struct reply reply = {0};
+	rh_error error;
+
+	must(rates_new(1, 2, &world->service.rates, &error), &error);
+	for (int i = 0; i < 3; i++) {
+		buffer_free(&reply.body);
+		reply = send(world, &ask);
+		assert_int_equal(reply.status, i < 2 ? 200 : 429);
+	}
+	assert_int_equal(reply.problem, PROBLEM_TOO_MANY);
+	assert_true(atoi(reply.retry_after) >= 1);
+	buffer_free(&reply.body);
+	new_computer(world);
+	reply = send(world, &ask);
+	assert_int_equal(reply.status, 200);
+	buffer_free(&reply.body);
+	buffer_free(&ask.body);
+	rates_free(world->service.rates);
+	world->service.rates = NULL;
+}
+
 /* ---- Issuers ---- */
 
 static void test_issuers_follow_the_ledger(void **state)
@@ -529,6 +565,7 @@ int main(int argc, char **argv)
 	    TEST(test_commit_without_memory),
 	    TEST(test_status_without_memory),
 	    TEST(test_computers_without_memory),
+	    TEST(test_each_computer_has_its_allowance),
 	    TEST(test_issuers_follow_the_ledger),
 	    TEST(test_many_issuers),
 	    TEST(test_wrong_ones_among_many),
