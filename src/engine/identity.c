@@ -8,8 +8,9 @@
 #include "base/text.h"
 #include "crypto/jsontext.h"
 
-#include "engine/identity.h"
 #include "engine/pins.h"
+
+#include "engine/identity.h"
 
 #define VALUE_PREFIX "service."
 #define VALUE_NAME_SIZE (sizeof VALUE_PREFIX + 2 * (size_t)DIGEST_SIZE)

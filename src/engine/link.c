@@ -4,6 +4,8 @@
 
 #include "engine/link_private.h"
 
+#include "engine/link.h"
+
 int link_privacy(const char *address, char ret[PRIVACY_SIZE])
 {
 	int length =
