@@ -7,6 +7,8 @@
 #include "crypto/jws.h"
 #include "service/keys_file.h"
 
+#include "service/keys.h"
+
 #define BASE64_JOSE (BASE64_URL | BASE64_NO_PAD)
 #define HEADER_MAX 1024 /* bytes of the header of a compact JWE */
 

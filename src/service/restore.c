@@ -353,8 +353,8 @@ static int restore(
 	if (code == RH_OK && batch->message.path == MESSAGE_COMMIT)
 		code = open_secrets(batch, problem, error);
 	if (code == RH_OK && batch->service->rehearsal != NULL)
-		code = rehearsal_licenses(batch->service, batch->licenses,
-		    batch->message.license_count, error);
+		code = rehearsal_licenses(
+		    batch->service, batch->licenses, batch->message.license_count, error);
 	if (code != RH_OK || *problem != PROBLEM_NONE)
 		return code;
 	code = ask_ledger(batch, problem, error);
