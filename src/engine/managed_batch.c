@@ -47,7 +47,6 @@ static void compact(struct managed_batch *batch)
 static int make_claim(struct restore *run, struct managed_service *service,
     const struct managed_batch *batch, const char **ret, rh_error *error)
 {
-	const char *asked = run->options->service_url;
 	const struct jose_key *key;
 	bool ours = false;
 	int code = RH_OK;
@@ -58,8 +57,8 @@ static int make_claim(struct restore *run, struct managed_service *service,
 	if (ours && service->claim == NULL) {
 		code = computer_license_key(run->store->computer, &key, error);
 		if (code == RH_OK)
-			code = claim_sign(key, asked != NULL ? asked : service->address,
-			    service->link->computer, &service->claim, error);
+			code = claim_sign(key, service->address, service->link->computer,
+			    &service->claim, error);
 	}
 	if (code == RH_OK && ours)
 		*ret = service->claim;
@@ -341,7 +340,6 @@ static int take_reply(struct restore *run, struct managed_batch *batch,
     const struct restore_reply *reply, rh_error *error)
 {
 	struct managed_service *service = batch->service;
-	const char *asked = run->options->service_url;
 	uint8_t memory[KEY_SIZE];
 	const uint8_t *key = NULL;
 	int code = RH_OK;
@@ -350,8 +348,7 @@ static int take_reply(struct restore *run, struct managed_batch *batch,
 		return error_set(error, RH_E_SERVICE_REPLY,
 		    "%s answered for %zu of %zu licences", service->address,
 		    reply->license_count, batch->count);
-	snprintf(batch->grants.service, sizeof batch->grants.service, "%s",
-	    asked != NULL ? asked : service->address);
+	snprintf(batch->grants.service, sizeof batch->grants.service, "%s", service->address);
 	if (!run->plan) {
 		code = open_key(service, reply, memory, &key, error);
 		if (code == RH_OK)
