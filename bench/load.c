@@ -112,11 +112,11 @@ static void id_of(const char *document, char id[256])
 	free(text);
 }
 
-static const struct jose_key *encryption_key(const struct jose_set *keys)
+static const struct jose_set_key *encryption_key(const struct jose_set *keys)
 {
 	for (size_t i = 0; i < keys->count; i++)
 		if (keys->keys[i].encrypts)
-			return keys->keys[i].key;
+			return &keys->keys[i];
 	fprintf(stderr, "the service has no key to seal for\n");
 	exit(1);
 }
@@ -130,12 +130,12 @@ struct bundle {
 
 static void bundle_make(const struct load *load, size_t first, struct bundle *bundle)
 {
+	const struct jose_set_key *service = encryption_key(&load->keys);
 	uint8_t batch[KEY_SIZE];
 	rh_error error;
 
 	must(random_bytes(batch, sizeof batch, &error), &error, "random");
-	must(jose_seal(
-		 encryption_key(&load->keys), NULL, batch, sizeof batch, &bundle->key, &error),
+	must(jose_seal(service->key, service->id, batch, sizeof batch, &bundle->key, &error),
 	    &error, "seal");
 	for (size_t i = 0; i < PER_RESTORE; i++) {
 		const char *document = load->lines[(first + i) % load->line_count];

@@ -65,6 +65,7 @@ int cmd_serve(const struct arguments *arguments)
 	    .tls_key = values[OPTION_TLS_KEY],
 	    .operator_name = values[OPTION_OPERATOR],
 	    .privacy_contact = values[OPTION_PRIVACY_CONTACT],
+	    .rehearse = values[OPTION_REHEARSE],
 	    .behind_proxy = proxy,
 	    .connections = option_number(arguments, OPTION_CONNECTIONS, CONNECTIONS_DEFAULT),
 	    .per_address = option_number(

@@ -52,6 +52,8 @@ static const struct option_row serve_options[] = {
     {OPTION_RATE, 0, "rate", ARGUMENT_NUMBER, "N",
 	"N requests a second from one address, and of one computer (default 50; any number on "
 	"loopback)"},
+    {OPTION_REHEARSE, 0, "rehearse", ARGUMENT_FILE, "FILE",
+	"fail as the script in FILE says, for tests of applications"},
 };
 
 #define ROW_ISSUER                                                                             \

@@ -164,7 +164,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 	if (visit->answered || visit->refused != PROBLEM_NONE)
 		return send_reply(visit);
 	set_deadline(visit, 0);
-	if (visit->route->quick) {
+	if (visit->route->quick && visit->http->service->rehearsal == NULL) {
 		visit_handle(visit);
 		return send_reply(visit);
 	}

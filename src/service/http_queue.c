@@ -2,16 +2,31 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "service/rehearse.h"
 #include "service/http_internal.h"
 
 #define NANOSECONDS UINT64_C(1000000000)
 #define STACK_SIZE (512 * 1024)
 
+static void rehearse(struct visit *visit)
+{
+	struct service *service = visit->http->service;
+
+	if (!rehearsal_before(service, &visit->request, &visit->reply))
+		visit->route->handler(service, &visit->request, &visit->reply);
+	rehearsal_after(service, &visit->reply);
+}
+
 void visit_handle(struct visit *visit)
 {
+	struct service *service = visit->http->service;
+
 	visit->request.body = visit->body.data;
 	visit->request.body_size = visit->body.size;
-	visit->route->handler(visit->http->service, &visit->request, &visit->reply);
+	if (service->rehearsal == NULL)
+		visit->route->handler(service, &visit->request, &visit->reply);
+	else
+		rehearse(visit);
 	visit->request.body = NULL;
 	buffer_free_secret(&visit->body);
 	visit->answered = true;
@@ -81,7 +96,9 @@ int queue_start(struct http *http, rh_error *error)
 		return error_memory(error);
 	pthread_attr_setstacksize(&attributes, STACK_SIZE);
 	http->last = &http->first;
-	while (result == 0 && http->threads < HTTP_HANDLERS) {
+	/* A script is played in one order. */
+	while (result == 0 &&
+	       http->threads < (http->service->rehearsal == NULL ? HTTP_HANDLERS : 1)) {
 		result = pthread_create(
 		    &http->handlers[http->threads], &attributes, handle_queue, http);
 		http->threads += result == 0;

@@ -8,6 +8,8 @@
 #include "service/nonces.h"
 #include "service/http_internal.h"
 
+#define READ_SIZE 4096
+
 /* A header that cannot be added for want of memory is left out. */
 static void add(struct MHD_Response *response, const char *name, const char *value)
 {
@@ -108,6 +110,19 @@ static void make_refusal(struct visit *visit)
 	reply_problem_as(&visit->reply, &visit->request, status, visit->refused, NULL);
 }
 
+/* The first half, and then an end that no reply has. */
+static ssize_t read_half(void *context, uint64_t position, char *bytes, size_t size)
+{
+	const struct reply *reply = context;
+	size_t half = reply->body.size / 2;
+
+	if (position >= half)
+		return MHD_CONTENT_READER_END_WITH_ERROR;
+	size = size < half - position ? size : (size_t)(half - position);
+	memcpy(bytes, reply->body.data + position, size);
+	return (ssize_t)size;
+}
+
 enum MHD_Result visit_send(struct visit *visit)
 {
 	struct reply *reply = &visit->reply;
@@ -117,8 +132,12 @@ enum MHD_Result visit_send(struct visit *visit)
 	if (visit->refused != PROBLEM_NONE)
 		make_refusal(visit);
 	/* The visit keeps the bytes until the reply is sent. */
-	response = MHD_create_response_from_buffer(
-	    reply->body.size, reply->body.data, MHD_RESPMEM_PERSISTENT);
+	if (reply->cut)
+		response = MHD_create_response_from_callback(
+		    reply->body.size, READ_SIZE, read_half, reply, NULL);
+	else
+		response = MHD_create_response_from_buffer(
+		    reply->body.size, reply->body.data, MHD_RESPMEM_PERSISTENT);
 	if (response == NULL)
 		return MHD_NO;
 	add_headers(visit, response);

@@ -21,6 +21,7 @@
 #include "service/metrics.h"
 #include "service/nonces.h"
 #include "service/rates.h"
+#include "service/rehearse.h"
 #include "service/serve.h"
 
 #define ADDRESS_MAX 512
@@ -146,6 +147,8 @@ static int open_service(
 {
 	int code = file_make_directories(setup->data, 0700, error);
 
+	if (code == RH_OK && setup->rehearse != NULL)
+		code = rehearsal_read(setup->rehearse, setup->data, &service->rehearsal, error);
 	if (code == RH_OK)
 		code = service_keys_open(
 		    setup->data, service->address, true, clock_now(), &service->keys, error);
@@ -178,6 +181,7 @@ static void close_service(struct service *service)
 	ledger_close(service->ledger);
 	database_close(service->database);
 	service_keys_close(service->keys);
+	rehearsal_free(service->rehearsal);
 }
 
 /* ---- Running ---- */

@@ -14,6 +14,7 @@ struct serve_setup {
 	const char *tls_key;
 	const char *operator_name;
 	const char *privacy_contact;
+	const char *rehearse; /* a script: rehearse.h */
 	bool behind_proxy;
 	unsigned connections;
 	unsigned per_address; /* 0: as many as there may be */

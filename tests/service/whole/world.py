@@ -67,9 +67,8 @@ class World:
     def __exit__(self, *_):
         for service in self.services:
             service.kill()
-        if os.environ.get("REHOST_KEEP"):
-            print("kept:", self.top)
-            return
+            service.wait(30)
+            service.stdout.close()
         shutil.rmtree(self.top, ignore_errors=True)
 
     # ---- Programs ----
@@ -125,6 +124,7 @@ class World:
     def stop(self, service, how=signal.SIGTERM):
         service.send_signal(how)
         service.wait(30)
+        service.stdout.close()
         self.services.remove(service)
         return service.returncode
 
