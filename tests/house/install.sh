@@ -21,6 +21,12 @@ there 'share/man/man1/rehost-issue.1'
 there share/bash-completion/completions/rehost-issue
 there share/zsh/site-functions/_rehost-issue
 there share/fish/vendor_completions.d/rehost-issue.fish
+there bin/rehostd
+there 'share/man/man1/rehostd.1'
+there share/bash-completion/completions/rehostd
+there share/zsh/site-functions/_rehostd
+there share/fish/vendor_completions.d/rehostd.fish
+there 'lib/systemd/system/rehostd.service'
 there 'share/man/man3/*rehost.3*'
 there share/bash-completion/completions/rehost
 there share/zsh/site-functions/_rehost
