@@ -6,7 +6,7 @@
 #include "service/http_internal.h"
 
 #define NANOSECONDS UINT64_C(1000000000)
-#define STACK_SIZE (512 * 1024)
+#define STACK_SIZE (1024 * 1024) /* JSON may nest 2,048 deep, which takes 192 KiB */
 
 static void rehearse(struct visit *visit)
 {
