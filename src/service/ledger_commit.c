@@ -240,7 +240,8 @@ int ledger_commit(struct ledger *ledger, int64_t now, const struct ledger_visito
 	if (code == RH_OK) {
 		*ret_problem = problem;
 		if (problem == PROBLEM_NONE) {
-			memcpy(outcomes, work.outcomes, count * sizeof *outcomes);
+			if (count > 0)
+				memcpy(outcomes, work.outcomes, count * sizeof *outcomes);
 			*ret_grants = work.grants;
 			work.grants = NULL;
 		}

@@ -152,7 +152,8 @@ struct item {
 struct items {
 	struct item *items; /* sorted by key, none twice, none with a problem */
 	size_t count;
-	struct value *values; /* for database_query_many: at least 12 each */
+	struct value *values; /* for database_query_many: at least 10 each */
+	size_t *chosen; /* that a statement is run for */
 };
 /* Answers those that are refused already, and takes the others.  items_free after success. */
 int items_new(struct items *items, const struct ledger_license *licenses, size_t count,

@@ -52,7 +52,8 @@ int items_new(struct items *items, const struct ledger_license *licenses, size_t
 
 	made.items = calloc(count + 1, sizeof *made.items);
 	made.values = calloc(count + 1, VALUES_EACH * sizeof *made.values);
-	if (made.items == NULL || made.values == NULL) {
+	made.chosen = calloc(count + 1, sizeof *made.chosen);
+	if (made.items == NULL || made.values == NULL || made.chosen == NULL) {
 		items_free(&made);
 		return error_memory(error);
 	}
@@ -75,6 +76,7 @@ void items_free(struct items *items)
 		free(items->items[i].count.holders);
 	free(items->items);
 	free(items->values);
+	free(items->chosen);
 	*items = (struct items){0};
 }
 
@@ -89,7 +91,7 @@ static int64_t since_of(int64_t issued, int64_t first_seen)
 static int on_license(void *context, size_t index, const struct row *row, rh_error *error)
 {
 	struct items *items = context;
-	struct item *item = &items->items[index];
+	struct item *item = &items->items[items->chosen[index]];
 	char digest[LEDGER_HASH_SIZE];
 
 	(void)error;
@@ -124,15 +126,34 @@ static void start(struct item *item, int64_t now)
 	memcpy(item->count.original, license->original, sizeof item->count.original);
 }
 
+static void start_all(struct items *items, int64_t now)
+{
+	for (size_t i = 0; i < items->count; i++)
+		start(&items->items[i], now);
+}
+
+/* Those that no row was found of yet. */
+static size_t choose(struct items *items)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < items->count; i++)
+		if (!items->items[i].known)
+			items->chosen[count++] = i;
+	return count;
+}
+
 static int select_licenses(struct change *change, struct items *items,
     const struct statement *statement, rh_error *error)
 {
-	for (size_t i = 0; i < items->count; i++) {
-		start(&items->items[i], change->now);
-		items->values[i] = value_text(items->items[i].license->key);
-	}
-	return database_query_many(change->connection, statement, items->values, items->count,
-	    on_license, items, error);
+	size_t count = choose(items);
+
+	if (count == 0)
+		return RH_OK;
+	for (size_t i = 0; i < count; i++)
+		items->values[i] = value_text(items->items[items->chosen[i]].license->key);
+	return database_query_many(
+	    change->connection, statement, items->values, count, on_license, items, error);
 }
 
 static void put_facts(
@@ -177,25 +198,40 @@ static int renew(struct change *change, struct items *items, rh_error *error)
 	return code;
 }
 
+static int on_inserted(void *context, size_t index, const struct row *row, rh_error *error)
+{
+	struct items *items = context;
+
+	(void)row;
+	(void)error;
+	items->items[items->chosen[index]].known = true; /* and ours */
+	return RH_OK;
+}
+
 static int insert_licenses(struct change *change, struct items *items, rh_error *error)
 {
 	static const struct statement insert = {"ledger_license_new",
 	    "INSERT INTO licenses (license, issuer, id, title, service, original, computers,"
 	    " issued, digest, first_seen) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
-	    " ON CONFLICT (license) DO NOTHING",
+	    " ON CONFLICT (license) DO NOTHING RETURNING 1",
 	    10, "ttttttiiti"};
-	char(*digests)[LEDGER_HASH_SIZE] = calloc(items->count + 1, sizeof *digests);
+	size_t count = choose(items);
+	char(*digests)[LEDGER_HASH_SIZE];
 	int code;
 
+	if (count == 0)
+		return RH_OK;
+	digests = calloc(count, sizeof *digests);
 	if (digests == NULL)
 		return error_memory(error);
-	for (size_t i = 0; i < items->count; i++) {
-		text_hex(digests[i], items->items[i].license->digest, DIGEST_SIZE);
-		put_facts(
-		    items->values + i * VALUES_EACH, &items->items[i], digests[i], change->now);
+	for (size_t i = 0; i < count; i++) {
+		const struct item *item = &items->items[items->chosen[i]];
+
+		text_hex(digests[i], item->license->digest, DIGEST_SIZE);
+		put_facts(items->values + i * VALUES_EACH, item, digests[i], change->now);
 	}
 	code = database_query_many(
-	    change->connection, &insert, items->values, items->count, NULL, NULL, error);
+	    change->connection, &insert, items->values, count, on_inserted, items, error);
 	free(digests);
 	return code;
 }
@@ -204,21 +240,28 @@ static int insert_licenses(struct change *change, struct items *items, rh_error 
 	"SELECT original, computers, issued, first_seen, blocked, digest FROM licenses"        \
 	" WHERE license = $1"
 
-/* Sorted, so that two that lock do not wait for each other. */
+/* In the order of keys, so that two that lock seldom wait for each other. */
 int items_lock(struct change *change, struct items *items, rh_error *error)
 {
 	static const struct statement lock = {
 	    "ledger_license_lock", SELECT_LICENSE " FOR UPDATE", 1, "t"};
-	int code = insert_licenses(change, items, error);
 	bool renewed = false;
+	int code;
 
+	start_all(items, change->now);
+	code = select_licenses(change, items, &lock, error);
 	if (code == RH_OK)
+		code = insert_licenses(change, items, error);
+	if (code == RH_OK) /* what another inserted meanwhile */
 		code = select_licenses(change, items, &lock, error);
 	for (size_t i = 0; i < items->count; i++)
 		renewed = renewed || items->items[i].renewed;
 	if (code != RH_OK || !renewed)
 		return code;
 	code = renew(change, items, error);
+	for (size_t i = 0; i < items->count; i++)
+		if (items->items[i].renewed)
+			start(&items->items[i], change->now);
 	if (code == RH_OK)
 		code = select_licenses(change, items, &lock, error);
 	return code;
@@ -228,6 +271,7 @@ int items_find(struct change *change, struct items *items, rh_error *error)
 {
 	static const struct statement select = {"ledger_license", SELECT_LICENSE, 1, "t"};
 
+	start_all(items, change->now);
 	return select_licenses(change, items, &select, error);
 }
 

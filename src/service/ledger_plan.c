@@ -91,7 +91,7 @@ int ledger_plan(struct ledger *ledger, int64_t now, const struct ledger_visitor 
 		code =
 		    change_run(ledger, now, false, write_plan, &work, &problem, &head, error);
 	if (code == RH_OK) {
-		if (problem == PROBLEM_NONE)
+		if (problem == PROBLEM_NONE && count > 0)
 			memcpy(outcomes, work.outcomes, count * sizeof *outcomes);
 		*ret_problem = problem;
 		*ret_head = head;

@@ -62,7 +62,6 @@
 	"  block_reason " TEXT " NOT NULL DEFAULT ''"                                          \
 	")" KEYED                                                                              \
 	"CREATE INDEX licenses_digest ON licenses (digest);"                                   \
-	"CREATE INDEX licenses_id ON licenses (id);"                                           \
 	"CREATE INDEX licenses_original ON licenses (original);"                               \
 	"CREATE TABLE computers ("                                                             \
 	"  computer " TEXT " NOT NULL PRIMARY KEY,"                                            \
