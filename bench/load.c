@@ -148,8 +148,10 @@ static void bundle_make(const struct load *load, size_t first, struct bundle *bu
 		    &error, "seal");
 		base64_encode(
 		    bundle->secrets[i], sealed.data, sealed.size, BASE64_URL | BASE64_NO_PAD);
-		bundle->licenses[i] = (struct request_license){
-		    document, strlen(document), bundle->secrets[i], strlen(bundle->secrets[i])};
+		bundle->licenses[i] = (struct request_license){.document = document,
+		    .document_size = strlen(document),
+		    .secret = bundle->secrets[i],
+		    .secret_size = strlen(bundle->secrets[i])};
 		buffer_free(&sealed);
 	}
 }

@@ -71,6 +71,10 @@ struct request_license {
 	size_t document_size;
 	const char *secret; /* base64url, or NULL */
 	size_t secret_size; /* characters */
+	/* Not sent: what the document says it is, so that an answer about another is noticed
+	 * without reading it again; NULL: unknown. */
+	const char *id;
+	const char *issuer;
 };
 struct restore_request {
 	enum message_path path; /* set before reading: PLAN, COMMIT or LICENSES */

@@ -81,8 +81,10 @@ static void fill_license(const struct content *content, bool commit, struct buff
 {
 	const struct buffer *document = &content->document;
 
-	*license = (struct request_license){
-	    .document = (const char *)document->data, .document_size = document->size};
+	*license = (struct request_license){.document = (const char *)document->data,
+	    .document_size = document->size,
+	    .id = content->row.facts.id,
+	    .issuer = content->row.facts.issuer};
 	/* A signed licence may end with a line feed, a compact JWS not. */
 	if (document->size > 0 && document->data[document->size - 1] == '\n')
 		license->document_size--;

@@ -139,7 +139,7 @@ static int configure(sqlite3 *db, unsigned wait_ms, bool writing)
 	result = sqlite3_exec(db, settings, NULL, NULL, NULL);
 	if (result == SQLITE_OK)
 		result = sqlite3_exec(db,
-		    writing ? "PRAGMA cache_size = -16384;"
+		    writing ? "PRAGMA cache_size = -32768; PRAGMA wal_autocheckpoint = 8192;"
 			    : "PRAGMA cache_size = -2048; PRAGMA query_only = ON;",
 		    NULL, NULL, NULL);
 	return result;

@@ -117,7 +117,8 @@ static void run_one(struct runner *runner, size_t number)
 	for (size_t i = 0; i < race->per_race; i++) {
 		const char *line = race->lines[number * race->per_race + i];
 
-		licenses[i] = (struct request_license){line, strlen(line), NULL, 0};
+		licenses[i] =
+		    (struct request_license){.document = line, .document_size = strlen(line)};
 	}
 	do
 		code = session_restore(runner->session, &request, &reply, &error);
