@@ -9,7 +9,7 @@ enum gone { STAYS, WAS_RELEASED, DUE, SOON, LATER, GONES };
 
 static void set_gone(enum gone gone, int64_t *released, int64_t *releasing)
 {
-	static const int64_t times[] = {[DUE] = 6, [SOON] = 9, [LATER] = 13};
+	static const int64_t times[] = {[DUE] = AT, [SOON] = 9, [LATER] = 13};
 
 	*released = gone == WAS_RELEASED ? 6 : NEVER;
 	*releasing = gone >= DUE ? times[gone] : NEVER;
@@ -124,13 +124,13 @@ static void number_them(struct count *count)
 static void with_policies(struct count *count)
 {
 	static const int64_t periods[][2] = {
-	    {0, POLICY_UNSET}, {3, 1}, {10, 1}, {10, 2}, {10, POLICY_UNSET}, {0, 1}};
+	    {0, POLICY_UNSET}, {2, 1}, {6, 1}, {6, 2}, {10, 2}, {10, POLICY_UNSET}, {0, 1}};
 
 	for (count->policy.computers = 1; count->policy.computers <= 4;
 	     count->policy.computers++)
 		for (size_t p = 0; p < sizeof periods / sizeof *periods; p++)
-			for (count->policy.cooldown = 0; count->policy.cooldown <= 8;
-			     count->policy.cooldown += 4) {
+			for (count->policy.cooldown = 0; count->policy.cooldown <= 6;
+			     count->policy.cooldown += 2) {
 				count->policy.period = periods[p][0];
 				count->policy.period_computers = periods[p][1];
 				check(count);
