@@ -189,9 +189,18 @@ static const char *result_word(int code)
 		return "restored, this computer is counted already";
 	case RH_E_LIMIT_REACHED:
 		return "limit reached";
+	case RH_E_INDIVIDUALIZE:
+	case RH_E_SERVICE_UNAVAILABLE:
+		return "not restored";
 	default:
 		return "refused";
 	}
+}
+
+/* Whether the words come from a service, or are about one, and do not name the licence. */
+static bool is_of_service(int code)
+{
+	return code >= RH_E_SERVICE_UNAVAILABLE && code <= RH_E_SERVICE_UNKNOWN;
 }
 
 static void say_license(struct report *report, const rh_event *event)
@@ -212,6 +221,11 @@ static void say_license(struct report *report, const rh_event *event)
 		place = event->license != NULL
 			    ? license_title(event->license)
 			    : talk_phrase(phrase, sizeof phrase, rh_code_sentence(event->code));
+	if (is_of_service(event->code) && event->license != NULL && event->text[0] != '\0') {
+		talk("%s: %s: %s", result_word(event->code), license_title(event->license),
+		    event->text);
+		return;
+	}
 	talk("%s: %s",
 	    failed && report->operation >= RH_OPERATION_VERIFY ? "damaged"
 							       : result_word(event->code),
