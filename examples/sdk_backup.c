@@ -109,6 +109,12 @@ static HRESULT STDMETHODCALLTYPE Callback_OnStatus(IWMStatusCallback *This, WMT_
 		printf("  ");
 		print_wide((const WCHAR *)(void *)pValue);
 	}
+	if (Status == WMT_INDIVIDUALIZE) {
+		const WM_INDIVIDUALIZE_STATUS *progress = (const void *)pValue;
+
+		printf("  state 0x%02X, %s", (unsigned)progress->enIndiStatus,
+		    progress->pszIndiRespUrl);
+	}
 	printf("\n");
 	fflush(stdout);
 	if (Status == WMT_BACKUPRESTORE_END) {
