@@ -58,8 +58,8 @@ static void test_computers(void **state)
 
 static void check_request(enum message_path path)
 {
-	struct request_license licenses[] = {
-	    {"document 1", 10, "AAAA", 4}, {"a.\n\"\\b.c-and-more", 9, NULL, 0}};
+	struct request_license licenses[] = {{"document 1", 10, "AAAA", 4, NULL, NULL},
+	    {"a.\n\"\\b.c-and-more", 9, NULL, 0, NULL, NULL}};
 	struct restore_request request = {.path = path,
 	    .idempotency_key = KEY,
 	    .key = SEALED,

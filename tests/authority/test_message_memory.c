@@ -163,8 +163,8 @@ static int leaf(rh_error *error)
 static int restore_request(rh_error *error)
 {
 	static char document[700];
-	struct request_license licenses[] = {
-	    {document, sizeof document, "AAAA", 4}, {"\n\"", 2, NULL, 0}};
+	struct request_license licenses[] = {{document, sizeof document, "AAAA", 4, NULL, NULL},
+	    {"\n\"", 2, NULL, 0, NULL, NULL}};
 	struct restore_request request = {.path = MESSAGE_COMMIT,
 	    .idempotency_key = "0123456789abcdef",
 	    .key = "a.b.c.d.e",
@@ -192,7 +192,7 @@ static int restore_request(rh_error *error)
 static int long_request(rh_error *error)
 {
 	static char document[3000];
-	struct request_license license = {document, sizeof document, NULL, 0};
+	struct request_license license = {document, sizeof document, NULL, 0, NULL, NULL};
 	struct restore_request request = {
 	    .path = MESSAGE_PLAN, .licenses = &license, .license_count = 1};
 	struct restore_request got = {.path = MESSAGE_PLAN};
