@@ -5,6 +5,7 @@
 #include "base/bytes.h"
 #include "base/text.h"
 
+#include "crypto/jsontext.h"
 #include "license/license.h"
 #include "service/admin.h"
 
@@ -51,13 +52,16 @@ static int issuer_add(struct admin *admin, const json_t *arguments, rh_error *er
 
 static int tell_issuer(void *context, const struct ledger_issuer *issuer, rh_error *error)
 {
-	json_t *keys = json_loads(issuer->keys, 0, NULL);
+	json_t *keys = NULL;
+	int code = jsontext_read(issuer->keys, strlen(issuer->keys), &keys, error);
 
-	return admin_result(context,
-	    json_pack("{s:s,s:s,s:s,s:o,s:o}", "issuer", issuer->name, "title", issuer->title,
-		"contact", issuer->contact, "added", admin_time(issuer->added), "keys",
-		keys != NULL ? keys : json_null()),
-	    error);
+	if (code == RH_OK)
+		code = admin_result(context,
+		    json_pack("{s:s,s:s,s:s,s:o,s:o}", "issuer", issuer->name, "title",
+			issuer->title, "contact", issuer->contact, "added",
+			admin_time(issuer->added), "keys", keys),
+		    error);
+	return code;
 }
 
 static int issuer_list(struct admin *admin, const json_t *arguments, rh_error *error)
@@ -100,12 +104,47 @@ static json_t *policy_json(const json_t *arguments, const struct policy *policy)
 	return object;
 }
 
+struct lookup {
+	const char *name;
+	bool there;
+};
+
+static int look(void *context, const struct ledger_issuer *issuer, rh_error *error)
+{
+	struct lookup *lookup = context;
+
+	(void)error;
+	lookup->there |= strcmp(issuer->name, lookup->name) == 0;
+	return RH_OK;
+}
+
+/* Policies are of issuers that are served, and licences of those. */
+static int check_scope(struct admin *admin, const json_t *arguments, rh_error *error)
+{
+	struct lookup lookup = {admin_text(arguments, "issuer"), false};
+	int code;
+
+	if (scope_of(arguments) == POLICY_SERVICE)
+		return RH_OK;
+	if (lookup.name[0] == '\0')
+		return error_set(
+		    error, RH_E_ARGUMENT, "the policy of a licence needs its issuer, too");
+	code = ledger_issuers(admin->ledger, look, &lookup, error);
+	if (code == RH_OK && !lookup.there)
+		code = error_set(error, RH_E_PIN_UNKNOWN,
+		    "this service does not serve the issuer %s", lookup.name);
+	return code;
+}
+
 static int policy_show(struct admin *admin, const json_t *arguments, rh_error *error)
 {
 	struct policy policy;
-	int code = ledger_policy_get(admin->ledger, scope_of(arguments),
-	    admin_text(arguments, "issuer"), admin_text(arguments, "id"), &policy, error);
+	int code = check_scope(admin, arguments, error);
 
+	if (code == RH_OK)
+		code = ledger_policy_get(admin->ledger, scope_of(arguments),
+		    admin_text(arguments, "issuer"), admin_text(arguments, "id"), &policy,
+		    error);
 	return code == RH_OK ? admin_result(admin, policy_json(arguments, &policy), error)
 			     : code;
 }
@@ -117,13 +156,12 @@ static int policy_set(struct admin *admin, const json_t *arguments, rh_error *er
 	    admin_number(arguments, "period_computers", POLICY_UNSET),
 	    admin_number(arguments, "cooldown", POLICY_UNSET),
 	    admin_number(arguments, "release_wait", POLICY_UNSET)};
-	int code;
+	int code = check_scope(admin, arguments, error);
 
-	if (scope_of(arguments) == POLICY_LICENSE && admin_text(arguments, "issuer")[0] == '\0')
-		return error_set(
-		    error, RH_E_ARGUMENT, "the policy of a licence needs its issuer, too");
-	code = ledger_policy_set(admin->ledger, admin->now, admin->actor, scope_of(arguments),
-	    admin_text(arguments, "issuer"), admin_text(arguments, "id"), &policy, error);
+	if (code == RH_OK)
+		code = ledger_policy_set(admin->ledger, admin->now, admin->actor,
+		    scope_of(arguments), admin_text(arguments, "issuer"),
+		    admin_text(arguments, "id"), &policy, error);
 	return code == RH_OK ? policy_show(admin, arguments, error) : code;
 }
 
@@ -161,10 +199,13 @@ static int release(struct admin *admin, const json_t *arguments, bool cancel, rh
 	int code = ledger_release(
 	    admin->ledger, admin->now, &asked, &state, &effective, &problem, &head, error);
 
-	if (code == RH_OK && problem != PROBLEM_NONE)
-		code = error_set(error,
-		    problem == PROBLEM_ROLLED_BACK ? RH_E_NO_RIGHT : RH_E_ARGUMENT, "%s",
-		    problem_title(problem, LANGUAGE_ENGLISH));
+	if (code == RH_OK && problem == PROBLEM_ROLLED_BACK)
+		code = error_set(error, RH_E_SERVICE_ROLLED_BACK,
+		    "the ledger was put back to an old copy and changes nothing until that is "
+		    "resolved");
+	else if (code == RH_OK && problem != PROBLEM_NONE)
+		code = error_set(
+		    error, RH_E_PIN_UNKNOWN, "there is no computer %.100s", asked.computer);
 	if (code == RH_OK)
 		code = admin_result(admin,
 		    json_pack("{s:s,s:s,s:o}", "computer", asked.computer, "state",
@@ -194,6 +235,8 @@ static int token_make(struct admin *admin, const json_t *arguments, rh_error *er
 	char *text = NULL;
 	int code;
 
+	if (token.expires != LICENSE_TIME_NONE && token.expires <= admin->now)
+		return error_set(error, RH_E_ARGUMENT, "expires must be a time to come");
 	if (strlen(admin_text(arguments, "name")) >= sizeof token.name)
 		return error_set(error, RH_E_ARGUMENT, "name is too long");
 	snprintf(token.name, sizeof token.name, "%s", admin_text(arguments, "name"));
@@ -239,9 +282,13 @@ static int token_remove(struct admin *admin, const json_t *arguments, rh_error *
 
 static int tell_entry(void *context, const struct ledger_entry *entry, rh_error *error)
 {
-	json_t *body = json_loads(entry->body, 0, NULL);
+	json_t *body = NULL;
+	rh_error why;
 	char hash[2 * DIGEST_SIZE + 1];
 
+	/* One that was tampered with is told as it stands. */
+	if (jsontext_read(entry->body, strlen(entry->body), &body, &why) == RH_E_MEMORY)
+		return error_memory(error);
 	text_hex(hash, entry->hash, DIGEST_SIZE);
 	return admin_result(context,
 	    json_pack("{s:I,s:o,s:s,s:s,s:o,s:s}", "seq", (json_int_t)entry->seq, "time",
@@ -252,10 +299,20 @@ static int tell_entry(void *context, const struct ledger_entry *entry, rh_error 
 
 static int audit_list(struct admin *admin, const json_t *arguments, rh_error *error)
 {
-	int64_t limit = admin_number(arguments, "limit", 100);
+	int64_t limit = admin_number(arguments, "limit", LIST_DEFAULT);
+	int64_t from = admin_number(arguments, "from", 0);
+	struct ledger_counts counts = {0};
+	int code = RH_OK;
 
-	return ledger_audit(admin->ledger, admin_number(arguments, "from", 1),
-	    (unsigned)(limit < 10000 ? limit : 10000), tell_entry, admin, error);
+	if (limit > LIST_MAX)
+		limit = LIST_MAX;
+	if (from == 0) {
+		code = ledger_counts(admin->ledger, &counts, error);
+		from = counts.entries - limit + 1;
+	}
+	return code == RH_OK ? ledger_audit(admin->ledger, from, (unsigned)limit, tell_entry,
+				   admin, error)
+			     : code;
 }
 
 static int audit_verify(struct admin *admin, const json_t *arguments, rh_error *error)

@@ -46,13 +46,17 @@ const struct admin_operation *admin_find(const char *name);
 
 /*
  * Checks the arguments against the operation's and runs it.  RH_E_ARGUMENT names what is wrong;
- * RH_E_LICENSE_UNKNOWN, RH_E_PIN_UNKNOWN, RH_E_PIN_KEYS, RH_E_NO_RIGHT (the ledger is rolled
- * back), RH_E_DATABASE.
+ * RH_E_LICENSE_UNKNOWN, RH_E_PIN_UNKNOWN, RH_E_PIN_KEYS, RH_E_SERVICE_ROLLED_BACK,
+ * RH_E_DATABASE, RH_E_STORE_DAMAGED.
  */
 int admin_run(struct admin *admin, const struct admin_operation *operation,
     const json_t *arguments, rh_error *error);
 
 /* ---- For the operations: admin_arguments.c ---- */
+
+/* Rows of a list, if it is not said how many, and at most. */
+#define LIST_DEFAULT 100
+#define LIST_MAX 10000
 
 /* "" if it was not given. */
 const char *admin_text(const json_t *arguments, const char *name);

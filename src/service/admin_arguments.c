@@ -1,3 +1,4 @@
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -6,6 +7,8 @@
 #include "service/admin.h"
 
 #define TEXT_MAX 4096 /* bytes */
+#define NUMBER_MAX INT64_C(999999999999999)
+#define TIME_LAST INT64_C(253402300799) /* of the year 9999 */
 
 /* "90", "7d", "12h", "30m", "10s" in seconds. */
 static bool read_duration(const char *text, int64_t *ret)
@@ -30,6 +33,16 @@ static bool read_duration(const char *text, int64_t *ret)
 	return false;
 }
 
+static bool read_digits(const char *text, int64_t *ret)
+{
+	size_t digits = strspn(text, "0123456789");
+
+	if (digits == 0 || digits > 15 || text[digits] != '\0')
+		return false;
+	*ret = strtoll(text, NULL, 10);
+	return true;
+}
+
 /* The value as a number; false if it is none of its kind. */
 static bool read_number(const json_t *value, enum admin_kind kind, int64_t *ret)
 {
@@ -37,15 +50,13 @@ static bool read_number(const json_t *value, enum admin_kind kind, int64_t *ret)
 
 	if (json_is_integer(value)) {
 		*ret = json_integer_value(value);
-		return *ret >= 0;
+		return *ret >= 0 && *ret <= (kind == ADMIN_TIME ? TIME_LAST : NUMBER_MAX);
 	}
 	if (text == NULL)
 		return false;
 	if (kind == ADMIN_TIME)
-		return time_parse(text, strlen(text), ret);
-	if (kind == ADMIN_NUMBER && text[strspn(text, "0123456789")] != '\0')
-		return false;
-	return read_duration(text, ret);
+		return time_parse(text, strlen(text), ret) && *ret >= 0;
+	return kind == ADMIN_NUMBER ? read_digits(text, ret) : read_duration(text, ret);
 }
 
 static bool fits(const json_t *value, enum admin_kind kind)
@@ -56,13 +67,14 @@ static bool fits(const json_t *value, enum admin_kind kind)
 		return json_is_object(value);
 	if (kind == ADMIN_TEXT)
 		return json_is_string(value) && json_string_length(value) > 0 &&
-		       json_string_length(value) <= TEXT_MAX;
+		       json_string_length(value) <= TEXT_MAX &&
+		       strlen(json_string_value(value)) == json_string_length(value);
 	return read_number(value, kind, &number);
 }
 
 static const char *kind_words(enum admin_kind kind)
 {
-	static const char *const words[] = {[ADMIN_TEXT] = "text",
+	static const char *const words[] = {[ADMIN_TEXT] = "a text of at most 4096 bytes",
 	    [ADMIN_NUMBER] = "a number",
 	    [ADMIN_DURATION] = "a duration, as in 7d, 12h, 30m or 10s",
 	    [ADMIN_TIME] = "a time, as in 2027-01-31T12:00:00Z",
@@ -113,14 +125,14 @@ const char *admin_text(const json_t *arguments, const char *name)
 
 int64_t admin_number(const json_t *arguments, const char *name, int64_t otherwise)
 {
+	static const enum admin_kind kinds[] = {ADMIN_NUMBER, ADMIN_DURATION, ADMIN_TIME};
 	const json_t *value = json_object_get(arguments, name);
 	int64_t number;
 
-	if (value == NULL)
-		return otherwise;
-	if (read_number(value, ADMIN_DURATION, &number) ||
-	    read_number(value, ADMIN_TIME, &number))
-		return number;
+	/* A text that one kind takes means the same to the others that take it. */
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds && value != NULL; i++)
+		if (read_number(value, kinds[i], &number))
+			return number;
 	return otherwise;
 }
 

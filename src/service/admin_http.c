@@ -107,7 +107,7 @@ static enum problem problem_of(int code)
 	case RH_E_LICENSE_UNKNOWN:
 	case RH_E_PIN_UNKNOWN:
 		return PROBLEM_NOT_FOUND;
-	case RH_E_NO_RIGHT:
+	case RH_E_SERVICE_ROLLED_BACK:
 		return PROBLEM_ROLLED_BACK;
 	default:
 		return PROBLEM_NONE;
@@ -134,6 +134,30 @@ static int operate(struct service *service, const struct request *request,
 	return code;
 }
 
+/* What is wrong with the request in place of the problem's own advice, which is an owner's. */
+static void refuse(struct reply *reply, const struct request *request, enum problem problem,
+    const rh_error *error)
+{
+	const struct problem_reply message = {.status = problem_status(problem),
+	    .code = problem_code(problem),
+	    .title = problem_title(problem, request->language),
+	    .detail = error->text};
+
+	reply_problem(reply, request, problem, NULL);
+	buffer_clear(&reply->body);
+	/* Without memory the status has to do. */
+	if (problem_reply_write(&message, &reply->body, NULL) != RH_OK)
+		buffer_clear(&reply->body);
+}
+
+/* Of the log: nothing that waiting would help against. */
+static void tell_damage(struct service *service, struct reply *reply,
+    const struct request *request, const rh_error *error)
+{
+	reply_failure(service, reply, request, error);
+	refuse(reply, request, PROBLEM_UNAVAILABLE, error);
+}
+
 void handle_admin(struct service *service, const struct request *request, struct reply *reply)
 {
 	const struct admin_operation *operation = operation_of(request->rest);
@@ -158,7 +182,9 @@ void handle_admin(struct service *service, const struct request *request, struct
 		code = operate(service, request, operation, actor, reply, &error);
 	}
 	if (code != RH_OK && problem_of(code) != PROBLEM_NONE)
-		reply_problem(reply, request, problem_of(code), error.text);
+		refuse(reply, request, problem_of(code), &error);
+	else if (code == RH_E_STORE_DAMAGED)
+		tell_damage(service, reply, request, &error);
 	else if (code != RH_OK)
 		reply_failure(service, reply, request, &error);
 }

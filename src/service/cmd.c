@@ -19,6 +19,24 @@ static const char *next_step(const rh_error *error)
 	case RH_E_WRITE:
 	case RH_E_FULL:
 		return "check the disk and its free space, then start again";
+	case RH_E_STORE_MISSING:
+		return "the first 'rehostd serve --data DIR' makes it; name another place with "
+		       "--data or --database";
+	case RH_E_DATABASE:
+		return "check that the database runs, and its address";
+	case RH_E_STORE_DAMAGED:
+		return "keep the ledger as it is, and compare it with a copy that is older";
+	case RH_E_SERVICE_ROLLED_BACK:
+		return "put the right ledger back, or take this one for true with 'rehostd "
+		       "audit "
+		       "resolve'";
+	case RH_E_LICENSE_UNKNOWN:
+		return "'rehostd licence list' lists what was seen; with --issuer a licence "
+		       "can be "
+		       "allowed and blocked before";
+	case RH_E_PIN_UNKNOWN:
+		return "see 'rehostd issuer list', 'rehostd computer list' and 'rehostd token "
+		       "list'";
 	case RH_E_STORE_NEWER:
 		return "use the version of rehostd that made it, or a later one";
 	default:

@@ -11,10 +11,10 @@
 #include "cli/exit.h"
 #include "cli/record.h"
 #include "cli/talk.h"
-#include "cli/text.h"
 #include "crypto/jsontext.h"
 #include "service/admin.h"
-#include "service/cmd_ledger.h"
+#include "service/cmd_print.h"
+#include "service/cmd.h"
 
 /* The operations of admin.h as commands: on the ledger itself, whether rehostd runs or not. */
 
@@ -83,60 +83,40 @@ static int make_arguments(const struct arguments *given, json_t *arguments, rh_e
 	return RH_OK;
 }
 
-/* ---- What came out, for people ---- */
+/* ---- What came out ---- */
 
-static void print_value(const json_t *value)
+static int keep_result(void *context, const json_t *result, rh_error *error)
 {
-	char *text = NULL;
-
-	if (json_is_string(value))
-		text = text_safe(json_string_value(value));
-	else if (json_is_null(value))
-		text = strdup("-");
-	else
-		text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
-	fputs(text != NULL && *text != '\0' ? text : "-", stdout);
-	free(text);
-}
-
-static void print_object(const json_t *object, int indent)
-{
-	const char *name;
-	json_t *value;
-	size_t index;
-	json_t *one;
-
-	json_object_foreach((json_t *)object, name, value)
-	{
-		printf("%*s%-16s ", indent, "", name);
-		if (!json_is_array(value) || !json_is_object(json_array_get(value, 0))) {
-			print_value(value);
-			putchar('\n');
-			continue;
-		}
-		putchar('\n');
-		json_array_foreach(value, index, one)
-		{
-			print_object(one, indent + 4);
-			if (index + 1 < json_array_size(value))
-				putchar('\n');
-		}
-	}
-}
-
-static int print_result(void *context, const json_t *result, rh_error *error)
-{
-	unsigned *count = context;
-
-	(void)error;
 	if (record_wanted()) {
-		record_write(json_incref((json_t *)result));
+		record_write_many(json_incref((json_t *)result));
 		return RH_OK;
 	}
-	if ((*count)++ > 0)
-		putchar('\n');
-	print_object(result, 0);
-	return RH_OK;
+	return json_array_append(context, (json_t *)result) != 0 ? error_memory(error) : RH_OK;
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+	size_t size = strlen(text), end_size = strlen(end);
+
+	return size >= end_size && strcmp(text + size - end_size, end) == 0;
+}
+
+static void print_results(const char *command, const json_t *results)
+{
+	const json_t *first = json_array_get(results, 0);
+
+	if (record_wanted())
+		return;
+	if (ends_with(command, " list") && first != NULL)
+		print_table(results);
+	else if (ends_with(command, " list"))
+		talk("there are none");
+	else if (strncmp(command, "policy", 6) == 0)
+		print_policy(first);
+	else
+		print_record(first);
+	if (strcmp(command, "token make") == 0)
+		talk("it is shown this once: keep it in a safe place");
 }
 
 /* ---- The command ---- */
@@ -155,18 +135,20 @@ static void actor_name(char ret[80])
 static int operate(const struct arguments *given, struct ledger *ledger, rh_error *error)
 {
 	const struct admin_operation *operation = admin_find(given->command->name);
-	unsigned count = 0;
 	char actor[80];
-	struct admin admin = {ledger, clock_now(), actor, print_result, &count};
-	json_t *arguments = json_object();
-	int code = arguments != NULL ? RH_OK : error_memory(error);
+	json_t *arguments = json_object(), *results = json_array();
+	struct admin admin = {ledger, clock_now(), actor, keep_result, results};
+	int code = arguments != NULL && results != NULL ? RH_OK : error_memory(error);
 
 	actor_name(actor);
 	if (code == RH_OK)
 		code = make_arguments(given, arguments, error);
 	if (code == RH_OK)
 		code = admin_run(&admin, operation, arguments, error);
+	if (code == RH_OK)
+		print_results(operation->name, results);
 	json_decref(arguments);
+	json_decref(results);
 	return code;
 }
 
@@ -179,7 +161,7 @@ int cmd_admin(const struct arguments *arguments)
 	if (code == RH_OK)
 		code = operate(arguments, open.ledger, &error);
 	cmd_ledger_close(&open);
-	return code == RH_OK ? EXIT_DONE : cmd_fail(&error);
+	return code == RH_OK ? EXIT_DONE : cmd_refuse(&error);
 }
 
 int cmd_backup(const struct arguments *arguments)
@@ -192,7 +174,7 @@ int cmd_backup(const struct arguments *arguments)
 		code = database_backup(open.database, arguments->operands[0], &error);
 	cmd_ledger_close(&open);
 	if (code != RH_OK)
-		return cmd_fail(&error);
+		return cmd_refuse(&error);
 	talk("the ledger was copied to %s", arguments->operands[0]);
 	return EXIT_DONE;
 }

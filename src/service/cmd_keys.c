@@ -6,6 +6,7 @@
 #include "cli/record.h"
 #include "cli/talk.h"
 #include "service/keys.h"
+#include "service/cmd.h"
 #include "service/cmd_keys.h"
 
 /* `rehostd keys show|rotate` */
@@ -48,12 +49,12 @@ int cmd_keys_show(const struct arguments *arguments)
 	if (directory == NULL)
 		return needs_data(arguments);
 	if (service_keys_open(directory, "", false, clock_now(), &keys, &error) != RH_OK)
-		return cmd_fail(&error);
+		return cmd_refuse(&error);
 	root = json_loads(service_keys_public(keys), 0, NULL);
 	service_keys_close(keys);
 	if (root == NULL) {
 		error_memory(&error);
-		return cmd_fail(&error);
+		return cmd_refuse(&error);
 	}
 	list = json_object_get(root, "keys");
 	json_array_foreach(list, i, key)
@@ -76,7 +77,7 @@ int cmd_keys_rotate(const struct arguments *arguments)
 	if (directory == NULL)
 		return needs_data(arguments);
 	if (service_keys_rotate(directory, clock_now(), &error) != RH_OK)
-		return cmd_fail(&error);
+		return cmd_refuse(&error);
 	talk("new keys were added to %s/%s", directory, SERVICE_KEYS_FILE);
 	talk("copy the file to every other rehostd of this ledger, then restart them all");
 	return EXIT_DONE;

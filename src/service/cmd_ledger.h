@@ -22,7 +22,7 @@ void cmd_ledger_close(struct cmd_ledger *open);
 int cmd_admin(const struct arguments *arguments);
 /* A copy of a SQLite ledger while it is used. */
 int cmd_backup(const struct arguments *arguments);
-/* Says what failed; returns its exit status.  cli/main.c */
+/* Says what failed, as programs do for owners; returns its exit status.  cli/main.c */
 int cmd_fail(const rh_error *error);
 
 #endif

@@ -18,25 +18,27 @@ static const char style[] =
     "--line:#3a4149;--box:#22262b;--link:#8ab4f8}}"
     "body{margin:0;background:var(--paper);color:var(--ink);"
     "font:1.0625rem/1.55 system-ui,sans-serif}"
-    "header,main,footer{max-width:42rem;margin:0 auto;padding:0 1.25rem}"
+    "header,main,footer{max-width:42rem;margin:0 auto;padding:0 1.25rem;"
+    "overflow-wrap:anywhere}"
     "header{display:flex;justify-content:space-between;gap:1rem;padding-top:1rem;"
     "color:var(--soft);font-size:.9375rem}"
     "h1{font-size:1.75rem;line-height:1.25;margin:1.5rem 0 .75rem}"
-    "h2{font-size:1.25rem;margin:2rem 0 .5rem}"
+    "h2{font-size:1.25rem;line-height:1.35;margin:2rem 0 .5rem}p{margin:.5rem 0}"
     "a{color:var(--link)}a:focus-visible{outline:3px solid var(--link);outline-offset:2px}"
-    "table{border-collapse:collapse;width:100%}caption{text-align:left;color:var(--soft);"
-    "padding-bottom:.25rem}"
-    "th,td{text-align:left;vertical-align:top;padding:.5rem .75rem .5rem 0;"
-    "border-top:1px solid var(--line)}"
+    "table{border-collapse:collapse;width:100%;margin-top:1.5rem}"
+    "caption{text-align:left;font-weight:600;padding-bottom:.5rem}"
+    "th,td{text-align:start;vertical-align:top;padding:.6rem 0;"
+    "border-top:1px solid var(--line)}td,th+th{padding-left:1rem;width:30%}"
+    "thead th{font-size:.9375rem;font-weight:400;color:var(--soft)}tbody th{font-weight:600}"
+    ".note{display:block;font-size:.9375rem;font-weight:400;color:var(--soft)}"
+    "tr:last-child>*{border-bottom:1px solid var(--line)}"
+    "thead tr:last-child>*{border-bottom:0}"
     "code,pre{font:.9375rem/1.5 ui-monospace,monospace;background:var(--box);border-radius:4px}"
     "code{padding:.1em .3em;overflow-wrap:anywhere}"
     "pre{padding:.75rem;white-space:pre-wrap;overflow-wrap:anywhere}pre code{padding:0}"
-    ".notice{background:var(--box);border-left:4px solid var(--link);padding:.75rem 1rem}"
-    "li{margin:.75rem 0}footer{color:var(--soft);font-size:.9375rem;padding-bottom:2rem;"
-    "margin-top:2.5rem}"
-    "@media(max-width:30rem){thead{position:absolute;left:-99rem}"
-    "tr,td,th{display:block;border:0;padding:0}tr{border-top:1px solid var(--line);"
-    "padding:.6rem 0}}";
+    "ul{padding-left:1.25rem}li{margin:.75rem 0}"
+    "footer{color:var(--soft);font-size:.9375rem;margin-top:2.5rem;padding-bottom:2rem}"
+    "footer p{border-top:1px solid var(--line);padding-top:.75rem}";
 
 struct html {
 	xmlBufferPtr buffer;
@@ -108,8 +110,24 @@ void html_sentence(struct html *html, const char *sentence, const char *value)
 	}
 	snprintf(before, sizeof before, "%.*s", (int)(gap - sentence), sentence);
 	html_text(html, before);
-	if (value != NULL)
-		html_element(html, "strong", value);
+	if (value != NULL) {
+		html_open(html, "strong", "dir", "auto", NULL);
+		html_text(html, value);
+		html_close(html);
+	}
+	html_text(html, gap + 2);
+}
+
+void html_sentence_minute(struct html *html, const char *sentence, int64_t time)
+{
+	const char *gap = strstr(sentence, "{}");
+	char before[512];
+
+	snprintf(before, sizeof before, "%.*s", (int)(gap - sentence), sentence);
+	html_text(html, before);
+	html_open(html, "strong", NULL);
+	html_minute(html, time);
+	html_close(html);
 	html_text(html, gap + 2);
 }
 
@@ -164,6 +182,26 @@ void html_minute(struct html *html, int64_t time)
 	write_time(html, time, true);
 }
 
+const char *html_lasting(char ret[64], enum language language, int64_t seconds)
+{
+	static const struct {
+		int64_t seconds;
+		const char *one[2], *many[2];
+	} units[] = {{86400, {"day", "Tag"}, {"days", "Tagen"}},
+	    {3600, {"hour", "Stunde"}, {"hours", "Stunden"}},
+	    {60, {"minute", "Minute"}, {"minutes", "Minuten"}},
+	    {1, {"second", "Sekunde"}, {"seconds", "Sekunden"}}};
+	long long number;
+	size_t i = 0;
+
+	while (i < 3 && seconds < units[i].seconds)
+		i++;
+	number = (seconds + units[i].seconds - 1) / units[i].seconds;
+	snprintf(ret, 64, "%lld %s", number,
+	    number == 1 ? units[i].one[language] : units[i].many[language]);
+	return ret;
+}
+
 /* ---- The whole ---- */
 
 static void write_head(struct html *html, const char *title)
@@ -197,9 +235,32 @@ void html_header(struct html *html, const char *operator_name, const char *addre
 
 	snprintf(link, sizeof link, "%s?lang=%s", address, tag);
 	html_open(html, "header", NULL);
-	html_element(html, "span", operator_name);
+	html_element(html, "span",
+	    operator_name[0] != '\0' ? operator_name : "License Management Service");
 	html_open(html, "a", "href", link, "hreflang", tag, "lang", tag, NULL);
 	html_text(html, german ? "English" : "Deutsch");
+	html_close(html);
+	html_close(html);
+}
+
+void html_footer(struct html *html, const char *address, const char *number)
+{
+	bool german = html->language == LANGUAGE_GERMAN;
+	char link[700];
+
+	html_open(html, "footer", NULL);
+	html_open(html, "p", NULL);
+	if (number != NULL) {
+		html_text(html, german ? "Vorgangsnummer " : "Case number ");
+		html_text(html, number);
+		html_text(html, " · ");
+		snprintf(
+		    link, sizeof link, "%s/v1/privacy?lang=%s", address, german ? "de" : "en");
+		html_link(html, link, german ? "Datenschutz" : "Privacy");
+		html_text(html, " · ");
+	}
+	html_text(html, german ? "Dienst " : "Service ");
+	html_text(html, address);
 	html_close(html);
 	html_close(html);
 }
@@ -253,4 +314,29 @@ int html_end(struct html *html, struct reply *reply, rh_error *error)
 	xmlBufferFree(html->buffer);
 	free(html);
 	return code;
+}
+
+void html_problem(struct service *service, const struct request *request, struct reply *reply,
+    enum problem problem)
+{
+	enum language language = html_language(request);
+	const char *title = problem_title(problem, language);
+	char address[700];
+	struct html *html;
+	rh_error error;
+
+	reply_problem(reply, request, problem, NULL);
+	if (html_begin(language, title, &html, &error) != RH_OK)
+		return;
+	snprintf(address, sizeof address, "%s%s", service->address, request->path);
+	html_header(html, service->operator_name, address);
+	html_open(html, "main", NULL);
+	html_element(html, "h1", title);
+	html_element(html, "p", problem_detail(problem, language));
+	html_close(html);
+	html_footer(html, service->address, NULL);
+	buffer_clear(&reply->body);
+	if (html_end(html, reply, &error) != RH_OK)
+		reply_problem(reply, request, problem, NULL);
+	reply->status = problem_status(problem);
 }

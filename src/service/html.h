@@ -30,13 +30,24 @@ void html_element(struct html *html, const char *element, const char *text);
  * No element around it.
  */
 void html_sentence(struct html *html, const char *sentence, const char *value);
+/* The same with a moment. */
+void html_sentence_minute(struct html *html, const char *sentence, int64_t time);
 /* A link if ${address} is one of http, https or mailto; else plain text. */
 void html_link(struct html *html, const char *address, const char *text);
 /* <time> with the day, or the minute (UTC), as people of the language write it. */
 void html_day(struct html *html, int64_t time);
 void html_minute(struct html *html, int64_t time);
+/* "7 days", rounded up: in German as after "nach". */
+const char *html_lasting(char ret[64], enum language language, int64_t seconds);
+
+/* <footer>: the number of a case and the privacy notice (NULL: neither), and the service. */
+void html_footer(struct html *html, const char *address, const char *number);
 
 /* Ends the page, puts it into ${reply}, and frees; NULL for ${reply} only frees. */
 int html_end(struct html *html, struct reply *reply, rh_error *error);
+
+/* A page that says a problem in words, for who came with a browser. */
+void html_problem(struct service *service, const struct request *request, struct reply *reply,
+    enum problem problem);
 
 #endif

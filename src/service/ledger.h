@@ -113,6 +113,7 @@ struct ledger_status {
 	uint32_t limit;
 	uint32_t used;
 	int64_t next;
+	enum problem problem; /* of a computer that is new to it, now; PROBLEM_NONE */
 	bool blocked;
 	struct ledger_computer *computers; /* free() */
 	size_t count;

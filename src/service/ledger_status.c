@@ -87,6 +87,7 @@ static int fill(struct change *change, const struct count *count, struct ledger_
 	/* A computer that nobody knows. */
 	decide(count, "", NULL, change->now, &outcome);
 	status.next = outcome.next;
+	status.problem = outcome.problem;
 	code = add_names(change, &status, error);
 	if (code != RH_OK) {
 		free(status.computers);

@@ -3,166 +3,230 @@
 #include <string.h>
 
 #include "license/license.h"
-
 #include "service/documents.h"
+
 #include "service/html.h"
 
 /* The page that a refused licence points at, for its owner. */
 
-#define DAY 86400
-
 struct words {
-	const char *limit;
-	const char *limit_period;
-	const char *limit_cooldown;
-	const char *free_now;
-	const char *blocked;
+	const char *of; /* as in "4 of 4" */
+	const char *heading_free;
+	const char *heading_blocked;
+	const char *heading_limit;
+	const char *heading_period;
+	const char *heading_cooldown;
+	const char *rest;
 	const char *of_issuer;
 	const char *holds;
-	const char *computers;
-	const char *computer;
-	const char *since;
-	const char *note;
-	const char *original;
-	const char *released_on;
+	const char *again;
 	const char *when;
 	const char *next;
 	const char *next_unknown;
+	const char *computers;
+	const char *computer;
+	const char *since;
+	const char *code;
+	const char *nameless;
+	const char *original;
+	const char *silent;
+	const char *released_on;
 	const char *what;
+	const char *restore;
+	const char *wait;
 	const char *release;
 	const char *release_how;
-	const char *release_backup;
-	const char *wait_days;
-	const char *wait_none;
+	const char *placeholder;
+	const char *backup;
+	const char *backup_placeholder;
+	const char *release_wait;
+	const char *release_now;
 	const char *ask;
-	const char *ask_contact;
-	const char *rest;
-	const char *number;
-	const char *privacy;
+	const char *ask_number;
+	const char *subject;
 };
 
 static const struct words words[] = {
-    [LANGUAGE_ENGLISH] = {"This licence is on as many computers as it may be",
+    [LANGUAGE_ENGLISH] = {"%u of %u", "You can restore this licence now",
+	"This licence is blocked", "This licence is on as many computers as it allows",
 	"This licence was restored on many computers in a short time",
 	"This licence was restored on another computer a short time ago",
-	"A place is free: restore the licence again.",
-	"The issuer has blocked this licence. Please ask the issuer.", "Issued by {}.",
-	"It is on {} computers. Restoring it again on any of them is always possible, and is "
-	"not "
-	"counted again.",
-	"Computers that hold this licence", "Computer", "Since", "Note",
-	"the licence was issued to it", "will be released on ", "When a place comes free",
-	"The next place comes free on ", "No place comes free by itself.",
-	"What you can do now",
-	"Release a computer that you lost, sold or cannot use any more. You prove with your "
-	"recovery key that it was yours. On any computer with Rehost:",
-	"Put in the computer's name as it stands above.",
-	"If it never asked this service itself, add --backup and the directory of its backup.",
-	"Its places come free after {} days, unless it shows up before.",
-	"Its places come free at once.", "Ask the issuer.", "Tell your case number: ",
-	"Nothing is lost: your backup stays as it is, and all other licences in it can be "
-	"restored.",
-	"Case number {}", "What this service keeps"},
-    [LANGUAGE_GERMAN] = {"Diese Lizenz ist auf so vielen Computern, wie sie darf",
+	"Nothing is lost. Your backup stays as it is, and you can restore the other licences "
+	"in it.",
+	"Issued by {}.", "It is on {} computers.",
+	"You can restore it again on each of them at any time. That does not count again.",
+	"When a new computer can have it", "A new computer can have it from {} on.",
+	"Waiting alone does not help: no place comes free by itself.",
+	"Computers that have this licence", "Computer", "Since", "Code ", "No name",
+	"The licence was issued to this computer.", "It has not come to this service yet.",
+	"Its place comes free on ", "What you can do",
+	"Restore the licence once more. A place is free.", "Wait until {}, then restore again.",
+	"Release a computer that you lost or no longer use. Your recovery key proves that it "
+	"was yours. On any computer with Rehost, type:",
+	"In place of {}, put the code of the computer from the list above.", "CODE",
+	"For a computer that has not come to this service yet, also name the directory of its "
+	"backup:",
+	"DIRECTORY",
+	"The place comes free after {}. If the computer comes to this service before, the "
+	"release is cancelled.",
+	"The place comes free at once.", "Ask {}.", "Tell them this case number: {}.", "Case"},
+    [LANGUAGE_GERMAN] = {"%u von %u", "Sie können diese Lizenz jetzt wiederherstellen",
+	"Diese Lizenz ist gesperrt",
+	"Diese Lizenz ist auf so vielen Computern, wie sie erlaubt",
 	"Diese Lizenz wurde in kurzer Zeit auf vielen Computern wiederhergestellt",
 	"Diese Lizenz wurde vor kurzem auf einem anderen Computer wiederhergestellt",
-	"Ein Platz ist frei: Stellen Sie die Lizenz noch einmal wieder her.",
-	"Der Herausgeber hat diese Lizenz gesperrt. Bitte fragen Sie ihn.",
-	"Herausgegeben von {}.",
-	"Sie ist auf {} Computern. Auf jedem davon lässt sie sich jederzeit erneut "
-	"wiederherstellen; das zählt nicht noch einmal.",
-	"Computer, die diese Lizenz haben", "Computer", "Seit", "Anmerkung",
-	"für ihn wurde die Lizenz ausgestellt", "wird freigegeben am ",
-	"Wann ein Platz frei wird", "Der nächste Platz wird frei am ",
-	"Von selbst wird kein Platz frei.", "Was Sie jetzt tun können",
-	"Geben Sie einen Computer frei, den Sie verloren oder verkauft haben oder nicht mehr "
-	"benutzen können. Dass er Ihnen gehört hat, beweist Ihr Wiederherstellungsschlüssel. "
-	"Auf "
-	"einem beliebigen Computer mit Rehost:",
-	"Setzen Sie den Namen des Computers ein, wie er oben steht.",
-	"Hat er diesen Dienst nie selbst gefragt, fügen Sie --backup und das Verzeichnis "
-	"seiner "
-	"Sicherung hinzu.",
-	"Seine Plätze werden nach {} Tagen frei, wenn er sich bis dahin nicht meldet.",
-	"Seine Plätze werden sofort frei.", "Fragen Sie den Herausgeber.",
-	"Nennen Sie Ihre Vorgangsnummer: ",
-	"Nichts ist verloren: Ihre Sicherung bleibt, wie sie ist, und alle anderen Lizenzen "
-	"darin "
-	"lassen sich wiederherstellen.",
-	"Vorgangsnummer {}", "Was dieser Dienst speichert"},
+	"Nichts ist verloren. Ihre Sicherung bleibt, wie sie ist, und die anderen Lizenzen "
+	"darin können Sie wiederherstellen.",
+	"Herausgegeben von {}.", "Sie ist auf {} Computern.",
+	"Auf jedem davon können Sie sie jederzeit erneut wiederherstellen. Das zählt nicht "
+	"noch einmal.",
+	"Wann ein neuer Computer sie bekommen kann",
+	"Ein neuer Computer kann sie ab {} bekommen.",
+	"Warten allein hilft nicht: Von selbst wird kein Platz frei.",
+	"Computer, die diese Lizenz haben", "Computer", "Seit", "Code ", "Ohne Namen",
+	"Für diesen Computer wurde die Lizenz ausgestellt.",
+	"Er hat sich bei diesem Dienst noch nicht gemeldet.", "Sein Platz wird frei am ",
+	"Was Sie jetzt tun können",
+	"Stellen Sie die Lizenz noch einmal wieder her. Ein Platz ist frei.",
+	"Warten Sie bis {}, und stellen Sie die Lizenz dann noch einmal wieder her.",
+	"Geben Sie einen Computer frei, den Sie verloren haben oder nicht mehr benutzen. Ihr "
+	"Wiederherstellungsschlüssel beweist, dass er Ihnen gehört hat. Geben Sie auf einem "
+	"beliebigen Computer mit Rehost ein:",
+	"Setzen Sie anstelle von {} den Code des Computers aus der Liste oben ein.", "CODE",
+	"Bei einem Computer, der sich bei diesem Dienst noch nicht gemeldet hat, nennen Sie "
+	"auch das Verzeichnis seiner Sicherung:",
+	"VERZEICHNIS",
+	"Der Platz wird nach {} frei. Meldet sich der Computer vorher bei diesem Dienst, wird "
+	"die Freigabe aufgehoben.",
+	"Der Platz wird sofort frei.", "Fragen Sie {}.", "Nennen Sie diese Vorgangsnummer: {}.",
+	"Vorgang"},
 };
 
-/* ---- A case ---- */
+/* What one page is made of. */
+struct page {
+	struct html *html;
+	const struct service *service;
+	const struct ledger_case *found;
+	const struct words *said;
+	enum language language;
+	char number[32]; /* of the case */
+};
 
+/* As it stands now, not as it stood when the case was opened. */
 static const char *heading(const struct ledger_case *found, const struct words *said)
 {
-	switch (found->problem) {
+	switch (found->status.problem) {
+	case PROBLEM_NONE:
+		return said->heading_free;
+	case PROBLEM_LICENSE_BLOCKED:
+		return said->heading_blocked;
 	case PROBLEM_PERIOD:
-		return said->limit_period;
+		return said->heading_period;
 	case PROBLEM_COOLDOWN:
-		return said->limit_cooldown;
+		return said->heading_cooldown;
 	default:
-		return said->limit;
+		return said->heading_limit;
 	}
 }
 
-static void write_licence(
-    struct html *html, const struct ledger_case *found, const struct words *said)
-{
-	char title[512], count[64];
-	const char *issuer =
-	    found->issuer_title[0] != '\0' ? found->issuer_title : found->license.issuer;
+/* ---- The licence ---- */
 
-	documents_title(title, &found->license,
-	    said == &words[LANGUAGE_GERMAN] ? LANGUAGE_GERMAN : LANGUAGE_ENGLISH);
-	html_element(html, "h2", title[0] != '\0' ? title : found->license.id);
+static const char *issuer_name(const struct ledger_case *found)
+{
+	return found->issuer_title[0] != '\0' ? found->issuer_title : found->license.issuer;
+}
+
+static void write_licence(const struct page *page)
+{
+	const struct ledger_case *found = page->found;
+	const struct words *said = page->said;
+	struct html *html = page->html;
+	char title[512], count[64];
+
+	documents_title(title, &found->license, page->language);
+	html_open(html, "h2", "dir", "auto", NULL);
+	html_text(html, title[0] != '\0' ? title : found->license.id);
+	html_close(html);
 	html_open(html, "p", NULL);
-	html_sentence(html, said->of_issuer, issuer);
+	html_sentence(html, said->of_issuer, issuer_name(found));
 	html_text(html, " ");
-	snprintf(count, sizeof count,
-	    said == &words[LANGUAGE_GERMAN] ? "%u von %u" : "%u of %u", found->status.used,
-	    found->status.limit);
+	snprintf(count, sizeof count, said->of, found->status.used, found->status.limit);
 	html_sentence(html, said->holds, count);
+	if (found->status.problem != PROBLEM_LICENSE_BLOCKED) {
+		html_text(html, " ");
+		html_text(html, said->again);
+	}
 	html_close(html);
 }
 
-static void write_computer(
-    struct html *html, const struct ledger_computer *computer, const struct words *said)
+static void write_when(const struct page *page)
 {
+	const struct ledger_status *status = &page->found->status;
+
+	html_element(page->html, "h2", page->said->when);
+	html_open(page->html, "p", NULL);
+	if (status->next != LICENSE_TIME_NONE)
+		html_sentence_minute(page->html, page->said->next, status->next);
+	else
+		html_text(page->html, page->said->next_unknown);
+	html_close(page->html);
+}
+
+/* ---- The computers ---- */
+
+static void write_note(struct html *html, const char *note, int64_t time)
+{
+	html_open(html, "span", "class", "note", NULL);
+	html_text(html, note);
+	if (time != LICENSE_TIME_NONE) {
+		html_minute(html, time);
+		html_text(html, ".");
+	}
+	html_close(html);
+}
+
+static void write_computer(const struct page *page, const struct ledger_computer *computer)
+{
+	const struct words *said = page->said;
+	struct html *html = page->html;
+
 	html_open(html, "tr", NULL);
 	html_open(html, "th", "scope", "row", NULL);
-	if (computer->name[0] != '\0') {
-		html_text(html, computer->name);
-		html_text(html, " ");
-	}
-	html_open(html, "code", NULL);
-	html_text(html, computer->computer);
+	html_open(html, "bdi", NULL);
+	html_text(html, computer->name[0] != '\0' ? computer->name : said->nameless);
 	html_close(html);
+	if (computer->computer[0] != '\0') {
+		html_open(html, "span", "class", "note", NULL);
+		html_text(html, said->code);
+		html_element(html, "code", computer->computer);
+		html_close(html);
+	}
+	if (computer->original)
+		write_note(html, said->original, LICENSE_TIME_NONE);
+	if (!computer->known)
+		write_note(html, said->silent, LICENSE_TIME_NONE);
+	if (computer->releasing != LICENSE_TIME_NONE)
+		write_note(html, said->released_on, computer->releasing);
 	html_close(html);
 	html_open(html, "td", NULL);
 	if (computer->since != LICENSE_TIME_NONE)
 		html_day(html, computer->since);
-	html_close(html);
-	html_open(html, "td", NULL);
-	if (computer->original)
-		html_text(html, said->original);
-	if (computer->original && computer->releasing != LICENSE_TIME_NONE)
-		html_text(html, "; ");
-	if (computer->releasing != LICENSE_TIME_NONE) {
-		html_text(html, said->released_on);
-		html_minute(html, computer->releasing);
-	}
+	else
+		html_text(html, "–");
 	html_close(html);
 	html_close(html);
 }
 
-static void write_computers(
-    struct html *html, const struct ledger_status *status, const struct words *said)
+static void write_computers(const struct page *page)
 {
-	const char *const columns[] = {said->computer, said->since, said->note};
+	const struct ledger_status *status = &page->found->status;
+	const char *const columns[] = {page->said->computer, page->said->since};
+	struct html *html = page->html;
 
+	if (status->count == 0)
+		return;
 	html_open(html, "table", NULL);
-	html_element(html, "caption", said->computers);
+	html_element(html, "caption", page->said->computers);
 	html_open(html, "thead", NULL);
 	html_open(html, "tr", NULL);
 	for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) {
@@ -174,114 +238,131 @@ static void write_computers(
 	html_close(html);
 	html_open(html, "tbody", NULL);
 	for (size_t i = 0; i < status->count; i++)
-		write_computer(html, &status->computers[i], said);
+		write_computer(page, &status->computers[i]);
 	html_close(html);
 	html_close(html);
 }
 
-static void write_when(
-    struct html *html, const struct ledger_status *status, const struct words *said)
+/* ---- What to do ---- */
+
+static void write_command(const struct page *page, const char *more, const char *placeholder)
 {
-	html_element(html, "h2", said->when);
+	char command[800];
+
+	snprintf(command, sizeof command, "rehost computer release %s --service %s%s%s",
+	    page->said->placeholder, page->service->address, more, placeholder);
+	html_open(page->html, "pre", NULL);
+	html_element(page->html, "code", command);
+	html_close(page->html);
+}
+
+static bool any_silent(const struct ledger_status *status)
+{
+	for (size_t i = 0; i < status->count; i++)
+		if (!status->computers[i].known)
+			return true;
+	return false;
+}
+
+static void write_release(const struct page *page)
+{
+	const struct words *said = page->said;
+	const int64_t wait = page->found->release_wait;
+	struct html *html = page->html;
+	char lasting[64];
+
+	html_open(html, "li", NULL);
+	html_element(html, "p", said->release);
+	write_command(page, "", "");
 	html_open(html, "p", NULL);
-	if (status->next != LICENSE_TIME_NONE) {
-		html_text(html, said->next);
-		html_open(html, "strong", NULL);
-		html_minute(html, status->next);
-		html_close(html);
-		html_text(html, ".");
-	} else {
-		html_text(html, said->next_unknown);
+	html_sentence(html, said->release_how, said->placeholder);
+	html_close(html);
+	if (any_silent(&page->found->status)) {
+		html_element(html, "p", said->backup);
+		write_command(page, " --backup ", said->backup_placeholder);
 	}
+	html_open(html, "p", NULL);
+	html_lasting(lasting, page->language, wait);
+	html_sentence(html, wait > 0 ? said->release_wait : said->release_now, lasting);
+	html_close(html);
 	html_close(html);
 }
 
-static void write_release(struct html *html, const struct service *service,
-    const struct ledger_case *found, const struct words *said)
+/* Who can be asked: an address to write to or to open, else a text. */
+static void write_contact(const struct page *page)
 {
-	char command[700], days[32];
+	const char *contact = page->found->contact;
+	bool mail = strchr(contact, '@') != NULL && strchr(contact, '/') == NULL;
+	char address[700];
 
-	html_open(html, "li", NULL);
-	html_text(html, said->release);
-	snprintf(command, sizeof command, "rehost computer release %s --service %s",
-	    said == &words[LANGUAGE_GERMAN] ? "NAME-DES-COMPUTERS" : "COMPUTER-NAME",
-	    service->address);
-	html_open(html, "pre", NULL);
-	html_element(html, "code", command);
-	html_close(html);
-	html_text(html, said->release_how);
-	html_text(html, " ");
-	html_text(html, said->release_backup);
-	html_text(html, " ");
-	snprintf(days, sizeof days, "%lld", (long long)((found->release_wait + DAY - 1) / DAY));
-	html_sentence(html, found->release_wait > 0 ? said->wait_days : said->wait_none, days);
-	html_close(html);
+	if (contact[0] == '\0')
+		return;
+	if (strncmp(contact, "mailto:", 7) == 0)
+		contact += 7;
+	if (mail)
+		snprintf(address, sizeof address, "mailto:%s?subject=%s%%20%s", contact,
+		    page->said->subject, page->number);
+	html_open(page->html, "p", NULL);
+	html_link(page->html, mail ? address : contact, contact);
+	html_close(page->html);
 }
 
-static void write_ask(
-    struct html *html, const struct ledger_case *found, const struct words *said)
+static void write_ask(const struct page *page)
 {
-	char number[32], address[600];
-	const char *contact = found->contact;
-
-	snprintf(number, sizeof number, "%lld", (long long)found->number);
-	snprintf(address, sizeof address, "%s%s",
-	    strchr(contact, '@') != NULL && strchr(contact, ':') == NULL ? "mailto:" : "",
-	    contact);
-	html_open(html, "li", NULL);
-	html_text(html, said->ask);
-	html_text(html, " ");
-	html_text(html, said->ask_contact);
-	html_element(html, "strong", number);
-	html_text(html, ". ");
-	if (contact[0] != '\0')
-		html_link(html, address, contact);
-	html_close(html);
+	html_open(page->html, "li", NULL);
+	html_open(page->html, "p", NULL);
+	html_sentence(page->html, page->said->ask, issuer_name(page->found));
+	html_text(page->html, " ");
+	html_sentence(page->html, page->said->ask_number, page->number);
+	html_close(page->html);
+	write_contact(page);
+	html_close(page->html);
 }
 
-static void write_case(struct html *html, const struct service *service,
-    const struct ledger_case *found, const struct words *said, const char *address)
+static void write_todo(const struct page *page)
 {
-	const struct ledger_status *status = &found->status;
-	char number[32], link[700];
+	const struct ledger_status *status = &page->found->status;
 
-	html_header(html, service->operator_name, address);
+	html_element(page->html, "h2", page->said->what);
+	html_open(page->html, "ul", NULL);
+	if (status->problem == PROBLEM_NONE) {
+		html_element(page->html, "li", page->said->restore);
+	} else if (status->next != LICENSE_TIME_NONE) {
+		html_open(page->html, "li", NULL);
+		html_sentence_minute(page->html, page->said->wait, status->next);
+		html_close(page->html);
+	}
+	/* A released computer was a new one of the period all the same. */
+	if (status->problem == PROBLEM_LIMIT)
+		write_release(page);
+	write_ask(page);
+	html_close(page->html);
+}
+
+/* ---- The page ---- */
+
+static void write_case(const struct page *page, const char *address)
+{
+	const struct ledger_status *status = &page->found->status;
+	struct html *html = page->html;
+
+	html_header(html, page->service->operator_name, address);
 	html_open(html, "main", NULL);
-	html_element(html, "h1", heading(found, said));
-	if (status->blocked || status->used < status->limit) {
-		html_open(html, "p", "class", "notice", NULL);
-		html_text(html, status->blocked ? said->blocked : said->free_now);
-		html_close(html);
-	}
-	write_licence(html, found, said);
-	write_computers(html, status, said);
-	if (status->used >= status->limit)
-		write_when(html, status, said);
-	html_element(html, "h2", said->what);
-	html_open(html, "ol", NULL);
-	if (!status->blocked)
-		write_release(html, service, found, said);
-	write_ask(html, found, said);
+	html_element(html, "h1", heading(page->found, page->said));
+	html_element(html, "p", page->said->rest);
+	write_licence(page);
+	write_computers(page);
+	if (status->problem != PROBLEM_NONE && status->problem != PROBLEM_LICENSE_BLOCKED)
+		write_when(page);
+	write_todo(page);
 	html_close(html);
-	html_element(html, "p", said->rest);
-	html_close(html);
-	html_open(html, "footer", NULL);
-	snprintf(number, sizeof number, "%lld", (long long)found->number);
-	html_open(html, "p", NULL);
-	html_sentence(html, said->number, number);
-	html_text(html, " · ");
-	snprintf(link, sizeof link, "%s/v1/privacy", service->address);
-	html_link(html, link, said->privacy);
-	html_close(html);
-	html_close(html);
+	html_footer(html, page->service->address, page->number);
 }
 
 void handle_case(struct service *service, const struct request *request, struct reply *reply)
 {
-	enum language language = html_language(request);
-	const struct words *said = &words[language];
+	struct page page = {.service = service, .language = html_language(request)};
 	struct ledger_case found = {0};
-	struct html *html = NULL;
 	char address[700];
 	rh_error error;
 	int code;
@@ -289,17 +370,23 @@ void handle_case(struct service *service, const struct request *request, struct 
 	code = ledger_case(
 	    service->ledger, service_now(service), request->rest, 0, &found, &error);
 	if (code == RH_E_LICENSE_UNKNOWN) {
-		reply_problem(reply, request, PROBLEM_NOT_FOUND, NULL);
+		html_problem(service, request, reply, PROBLEM_NOT_FOUND);
 		return;
 	}
+	page.found = &found;
+	page.said = &words[page.language];
+	snprintf(page.number, sizeof page.number, "%lld", (long long)found.number);
 	snprintf(address, sizeof address, "%s%s", service->address, request->path);
 	if (code == RH_OK)
-		code = html_begin(language, heading(&found, said), &html, &error);
+		code =
+		    html_begin(page.language, heading(&found, page.said), &page.html, &error);
 	if (code == RH_OK) {
-		write_case(html, service, &found, said, address);
-		code = html_end(html, reply, &error);
+		write_case(&page, address);
+		code = html_end(page.html, reply, &error);
 	}
 	free(found.status.computers);
-	if (code != RH_OK)
+	if (code != RH_OK) {
 		reply_failure(service, reply, request, &error);
+		html_problem(service, request, reply, PROBLEM_UNAVAILABLE);
+	}
 }

@@ -100,6 +100,7 @@ static void write_notice(
 		html_close(html);
 	}
 	html_close(html);
+	html_footer(html, service->address, NULL);
 }
 
 void handle_privacy(struct service *service, const struct request *request, struct reply *reply)
