@@ -396,12 +396,18 @@ static void test_handed_to_engine(void **state)
 	callback_wait_ends(&f.callback, 2);
 	asked = fake_asked();
 	assert_string_equal(asked.directory, "\xe9/\xff\x80z\xa9");
-	assert_int_equal(asked.store_flags, 0); /* a plan makes no store */
+	assert_int_equal(asked.store_flags, RH_STORE_CREATE); /* for an identity */
 	assert_string_equal(asked.recovery_key, "the key");
 	assert_string_equal(asked.passphrase, "p\xc3\xa4ss");
 	assert_string_equal(asked.filter, "id=*");
 	assert_int_equal(asked.plan, 1);
 	assert_int_equal(asked.individualize, 1);
+
+	assert_int_equal(
+	    IWMLicenseRestore_RestoreLicenses(f.restore, 0, callback_status(&f.callback)),
+	    S_OK);
+	callback_wait_ends(&f.callback, 3);
+	assert_int_equal(fake_asked().store_flags, 0); /* else a plan makes no store */
 
 	/* Empty is as good as not set. */
 	set(&f, u"StorePath", WIDE(u""));
@@ -412,7 +418,7 @@ static void test_handed_to_engine(void **state)
 	assert_int_equal(
 	    IWMLicenseRestore_RestoreLicenses(f.restore, 0, callback_status(&f.callback)),
 	    S_OK);
-	callback_wait_ends(&f.callback, 3);
+	callback_wait_ends(&f.callback, 4);
 	asked = fake_asked();
 	assert_string_equal(asked.store, "(default)");
 	assert_string_equal(asked.recovery_key, "(none)");
