@@ -285,12 +285,17 @@ static int unknown_command(const char *group, const char *typed)
 	return EXIT_USAGE;
 }
 
-/* ${group} alone: the only command in it, or a list of what may follow. */
+/* ${group} alone: the only command in it, the one that stands for it, or a list of the words.
+ */
 static int find_alone(const char *group, struct arguments *arguments)
 {
 	char words[160];
 
 	arguments->command = command_group_words(group, words, sizeof words);
+	if (arguments->command == NULL && program.alone != NULL &&
+	    strncmp(program.alone, group, strlen(group)) == 0 &&
+	    program.alone[strlen(group)] == ' ')
+		arguments->command = command_find(program.alone);
 	if (arguments->command != NULL)
 		return EXIT_DONE;
 	talk_error("%s needs one of these after it: %s", group, words);

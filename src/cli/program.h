@@ -14,6 +14,7 @@ struct program {
 	const char *(*version)(void);
 	const char *purpose; /* a sentence for --help */
 	const char *beginning; /* indented lines for who types the name alone */
+	const char *alone; /* the command that its group's name alone stands for; NULL: none */
 	void (*start)(void); /* before anything else; may be NULL */
 
 	/*

@@ -73,5 +73,6 @@ const struct program program = {
     .beginning = "  rehost add FILE...     put licences into this computer's store\n"
 		 "  rehost backup DIR      back up the licences to a directory\n"
 		 "  rehost restore DIR     restore them, here or on a new computer\n",
+    .alone = "computer show",
     .offer = offer,
 };
