@@ -245,14 +245,26 @@ static void write_computers(const struct page *page)
 
 /* ---- What to do ---- */
 
-static void write_command(const struct page *page, const char *more, const char *placeholder)
+/* ${option}: one more, or NULL. */
+static void write_command(const struct page *page, const char *option, const char *argument)
 {
-	char command[800];
+	const char *const parts[][2] = {{"rehost computer release ", page->said->placeholder},
+	    {" --service ", page->service->address}, {option, argument}};
 
-	snprintf(command, sizeof command, "rehost computer release %s --service %s%s%s",
-	    page->said->placeholder, page->service->address, more, placeholder);
 	html_open(page->html, "pre", NULL);
-	html_element(page->html, "code", command);
+	html_open(page->html, "code", NULL);
+	/* Lines break between options, not within them. */
+	for (size_t i = 0; i < sizeof parts / sizeof *parts && parts[i][0] != NULL; i++) {
+		const char *word = parts[i][0];
+
+		if (*word == ' ')
+			html_text(page->html, " ");
+		html_open(page->html, "span", NULL);
+		html_text(page->html, word + (*word == ' '));
+		html_text(page->html, parts[i][1]);
+		html_close(page->html);
+	}
+	html_close(page->html);
 	html_close(page->html);
 }
 
@@ -273,7 +285,7 @@ static void write_release(const struct page *page)
 
 	html_open(html, "li", NULL);
 	html_element(html, "p", said->release);
-	write_command(page, "", "");
+	write_command(page, NULL, NULL);
 	html_open(html, "p", NULL);
 	html_sentence(html, said->release_how, said->placeholder);
 	html_close(html);
