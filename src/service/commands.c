@@ -127,7 +127,7 @@ static const struct option_row token_make_options[] = {
 
 static const struct option_row audit_list_options[] = {
     ROWS_LEDGER,
-    {OPTION_FROM, 0, "from", ARGUMENT_WORD, "N", "from entry N (default 1)"},
+    {OPTION_FROM, 0, "from", ARGUMENT_WORD, "N", "from entry N (default: the last ones)"},
     {OPTION_LIMIT, 0, "limit", ARGUMENT_WORD, "N", "at most N (default 100)"},
 };
 
