@@ -264,7 +264,8 @@ static const struct code_row {
 	"try again later; what it counted is not counted again"),
     ROW(E_SERVICE_CERTIFICATE, NS_E_DRM_RESTORE_SERVICE_UNAVAILABLE_, EXIT_SERVICE,
 	"the service does not prove who it is",
-	"check the clock and the network; do not go on through a network that you do not trust"),
+	"check the clock and the network; do not go on through a network that you do not "
+	"trust"),
     ROW(E_SERVICE_ROLLED_BACK, NS_E_DRM_CHECKPOINT_MISMATCH_, EXIT_SERVICE,
 	"the service has lost what it knew before",
 	"tell whoever runs it; restore again when that is mended"),

@@ -137,8 +137,8 @@ static int put_secret(struct item *item, const struct store_row *row,
 		return RH_OK;
 	if (batch != NULL) {
 		buffer_clear(&item->sealed);
-		code = managed_seal(batch->key, batch->service, row->facts.id,
-		    secret->data, secret->size, &item->sealed, error);
+		code = managed_seal(batch->key, batch->service, row->facts.id, secret->data,
+		    secret->size, &item->sealed, error);
 		secret = &item->sealed;
 	}
 	license->secret = secret->data;

@@ -4,6 +4,7 @@
 #include "base/text.h"
 
 #include "service/ledger_internal.h"
+#include "service/ledger.h"
 
 /* The handle, names of licences, and licences that need no second proof. */
 

@@ -32,8 +32,7 @@ static void vector(void **state)
 	(void)state;
 	make_key(key);
 	assert_true(text_unhex(hex, sealed, sizeof sealed));
-	expect_ok(
-	    managed_open(key, SERVICE, ID, sealed, sizeof sealed, &secret, &error));
+	expect_ok(managed_open(key, SERVICE, ID, sealed, sizeof sealed, &secret, &error));
 	assert_int_equal(secret.size, 16);
 	assert_memory_equal(secret.data, "a content key of", 16);
 	buffer_free_secret(&secret);
@@ -54,8 +53,8 @@ static void round_trip(void **state)
 		buffer_clear(&secret);
 		expect_ok(buffer_append(&sealed, "before", 6, &error));
 		expect_ok(buffer_append(&secret, "here", 4, &error));
-		expect_ok(managed_seal(
-		    key, SERVICE, ID, long_secret, sizes[i], &sealed, &error));
+		expect_ok(
+		    managed_seal(key, SERVICE, ID, long_secret, sizes[i], &sealed, &error));
 		assert_int_equal(sealed.size, 6 + sizes[i] + SEAL_OVERHEAD);
 		assert_memory_equal(sealed.data, "before", 6);
 		assert_null(memmem(sealed.data, sealed.size, "sssssss", 7));
@@ -91,22 +90,20 @@ static void bound(void **state)
 	make_key(key);
 	expect_ok(managed_seal(key, SERVICE, ID, "secret", 6, &sealed, &error));
 	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-		expect_code(managed_open(key, others[i].service, others[i].id,
-				sealed.data, sealed.size, &secret, &error),
+		expect_code(managed_open(key, others[i].service, others[i].id, sealed.data,
+				sealed.size, &secret, &error),
 		    RH_E_LICENSE_DAMAGED);
 	for (size_t i = 0; i < sealed.size; i++) {
 		sealed.data[i] ^= 1;
-		expect_code(managed_open(
-				key, SERVICE, ID, sealed.data, sealed.size, &secret, &error),
+		expect_code(
+		    managed_open(key, SERVICE, ID, sealed.data, sealed.size, &secret, &error),
 		    RH_E_LICENSE_DAMAGED);
 		sealed.data[i] ^= 1;
-		expect_code(
-		    managed_open(key, SERVICE, ID, sealed.data, i, &secret, &error),
+		expect_code(managed_open(key, SERVICE, ID, sealed.data, i, &secret, &error),
 		    RH_E_LICENSE_DAMAGED);
 	}
 	key[31] ^= 1;
-	expect_code(
-	    managed_open(key, SERVICE, ID, sealed.data, sealed.size, &secret, &error),
+	expect_code(managed_open(key, SERVICE, ID, sealed.data, sealed.size, &secret, &error),
 	    RH_E_LICENSE_DAMAGED);
 	assert_int_equal(secret.size, 0);
 	buffer_free(&sealed);

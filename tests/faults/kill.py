@@ -24,7 +24,7 @@ import licenses
 FIRST, MORE = 300, 300  # licences at the start, and those that "add" adds
 RESTRICTED = 3          # percent
 MEASURED = 5            # runs whose duration is measured
-DONE = (0, 3)           # 3: some licences are restricted
+DONE = (0, 3, 9)        # 3: some licences are restricted; 9: or need a service
 
 
 class Broken(Exception):

@@ -37,7 +37,8 @@ static bool is_refused_by_right(const rh_event *event)
 	case RH_E_LICENSE_EXPIRED:
 		return strcmp(id, signed_names[EXPIRED]) == 0;
 	case RH_E_INDIVIDUALIZE:
-		return strcmp(id, signed_names[MANAGED]) == 0;
+		return event->type == RH_EVENT_NEEDS_INDIVIDUALIZATION ||
+		       strcmp(id, signed_names[MANAGED]) == 0;
 	default:
 		return event->code == RH_OK || event->code >= RH_S_ADDED;
 	}

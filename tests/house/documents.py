@@ -16,6 +16,8 @@ COMMAND = re.compile(r"(?:^\$ |`|&& |\| |build/\w+/src/cli/)rehost ([a-z]+)\b([^
 # Where an absolute path in a document may begin.
 PLACES = "bin boot dev etc home media mnt opt proc run sys tmp usr var".split()
 ABSOLUTE = re.compile(r"(?<![\w.}~)/:$>*-])/([a-z]+)/[\w.]")
+# What HTTP is asked for is no file.
+REQUEST = re.compile(r"\b(?:GET|POST) /\S+|\S*/cases/\S+")
 MARKETING = ("blazing", "seamless", "cutting-edge", "state-of-the-art", "world-class", "effortless", "powerful",
              "leverage", "revolutionary", "game-changing", "best-in-class", "delve", "enterprise-grade",
              "next-generation", "lightning", "supercharge", "unleash", "holistic", "synergy", "todo", "fixme", "tbd",
@@ -54,7 +56,7 @@ def check_words(text):
     for word in MARKETING:
         if re.search(r"\b%s\b" % re.escape(word), text, re.I):
             yield "says %r" % word
-    for first in ABSOLUTE.findall(text):
+    for first in ABSOLUTE.findall(REQUEST.sub("", text)):
         if first not in PLACES:
             yield "names the path /%s" % first
 
