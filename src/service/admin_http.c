@@ -74,6 +74,7 @@ static int read_arguments(const struct request *request, json_t **ret, rh_error 
 	code = jsontext_read(request->body, request->body_size, ret, error);
 	if (code == RH_OK && !json_is_object(*ret)) {
 		json_decref(*ret);
+		*ret = NULL;
 		code = error_set(error, RH_E_LICENSE_INVALID, "the body is no JSON object");
 	}
 	return code;

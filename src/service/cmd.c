@@ -24,6 +24,8 @@ static const char *next_step(const rh_error *error)
 		       "--data or --database";
 	case RH_E_DATABASE:
 		return "check that the database runs, and its address";
+	case RH_E_DATABASE_CONFLICT:
+		return "run the command again";
 	case RH_E_STORE_DAMAGED:
 		return "keep the ledger as it is, and compare it with a copy that is older";
 	case RH_E_SERVICE_ROLLED_BACK:

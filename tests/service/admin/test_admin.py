@@ -10,7 +10,7 @@ import unittest
 from service import REHOSTD, Computer, Issuer, Service, Tool
 
 DATABASE = os.environ.get("REHOST_TEST_DATABASE")
-DONE, USAGE, ENVIRONMENT, DAMAGED = 0, 1, 2, 5
+DONE, USAGE, ENVIRONMENT, DAMAGED, ROLLED_BACK = 0, 1, 2, 5, 8
 
 
 def setUpModule():
@@ -306,6 +306,35 @@ class Ledgers(unittest.TestCase):
         there.close()
         verified = people("audit", "verify", "--json", where=["--data", service.data, "--database", "sqlite:%s" % copy])
         self.assertFalse(json.loads(verified.stdout)["rolled_back"])
+
+    def test_an_old_copy_changes_nothing(self):
+        with Service(issuers=[issuer]) as other:
+            token = other.run("token", "make", "support", "--scope", "write")[0]["token"]
+            one = Computer(tool, other)
+            one.individualize()
+            old = other.directory / "old.db"
+            other.run("backup", old)
+            one.commit([issuer.licence(other.address)])
+            other.stop()
+            for name in ("ledger.db-wal", "ledger.db-shm"):
+                (other.data / name).unlink(missing_ok=True)
+            old.replace(other.data / "ledger.db")
+            other.start()
+            self.assertEqual(one.plan([issuer.licence(other.address)]).code, "ledger-rolled-back")
+            done = people("policy", "set", "--computers", "9", check=False, where=other.store_arguments())
+            self.assertEqual(done.returncode, ROLLED_BACK, done)
+            self.assertIn("rehostd audit resolve", done.stderr)
+            reply = other.exchange("POST", "/admin/v1/policy/set", b"{}", {"Authorization": "Bearer " + token})
+            self.assertEqual((reply.status, reply.code), (409, "ledger-rolled-back"))
+            release = other.exchange("POST", "/admin/v1/computer/release", json.dumps({"computer": one.thumbprint}),
+                                     {"Authorization": "Bearer " + token})
+            self.assertEqual(release.code, "ledger-rolled-back")
+            verified = other.run("audit", "verify")[0]
+            self.assertTrue(verified["rolled_back"])
+            self.assertIsNotNone(verified["seen"])
+            self.assertFalse(other.run("audit", "resolve", "--reason", "the disk failed")[0]["rolled_back"])
+            self.assertEqual(other.audit()[-1]["kind"], "resolve")
+            self.assertEqual(other.run("policy", "set", "--computers", "9")[0]["computers"], 9)
 
     def test_tampering_is_found(self):
         for number, change in enumerate((
