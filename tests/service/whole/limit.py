@@ -7,8 +7,10 @@ The computer that licences were issued to and three new ones hold them; the fift
 opens; each known one gets them again for nothing, in any order; after a release and its waiting time the fifth gets
 them.
 """
+import html
 import json
 import random
+import re
 import time
 
 from world import check, main
@@ -80,7 +82,11 @@ def again_for_nothing(world, secrets, rng):
 def released(world):
     world.admin("policy", "set", "--release-wait", "2s")
     lost = name_of(world, "second")
-    world.run("rehost", "computer", "release", lost, "--recovery-key-file", "recovery.key", computer="third")
+    _, _, page = world.get(next(event for event in world.events("fifth", status=6) if event["event"] == "limit")["text"])
+    check("<code>%s</code>" % lost in page, "the page does not name the computer")
+    command = html.unescape(re.sub("<[^>]*>", "", re.search("<pre>(.*?)</pre>", page)[1])).replace("CODE", lost).split()
+    check(command[0] == "rehost", "the page's command: %s" % command)
+    world.run(*command, "--recovery-key-file", "recovery.key", computer="third")
     check(holders(world, "third")[lost]["releasing"] is not None, "the release is not to be seen")
     world.events("fifth", status=6)
     time.sleep(3)
