@@ -37,7 +37,7 @@ static const char style[] =
     "code{padding:.1em .3em;overflow-wrap:anywhere}"
     "pre{padding:.75rem;white-space:pre-wrap;overflow-wrap:anywhere}pre code{padding:0}pre "
     "span{display:inline-block}"
-    "ul{padding-left:1.25rem}li{margin:.75rem 0}"
+    "time{overflow-wrap:normal}ul{padding-left:1.25rem}li{margin:.75rem 0}"
     "footer{color:var(--soft);font-size:.9375rem;margin-top:2.5rem;padding-bottom:2rem}"
     "footer p{border-top:1px solid var(--line);padding-top:.75rem}";
 
