@@ -65,9 +65,15 @@ size_t base64_encode(char *text, const void *bytes, size_t size, unsigned flags)
 	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 	const char *alphabet = flags & BASE64_URL ? url : plain;
 	const uint8_t *p = bytes;
-	size_t n = 0;
+	size_t n = 0, i = 0;
 
-	for (size_t i = 0; i < size; i += 3) {
+	for (; size - i >= 3; i += 3) {
+		text[n++] = alphabet[p[i] >> 2];
+		text[n++] = alphabet[(p[i] << 4 | p[i + 1] >> 4) & 63];
+		text[n++] = alphabet[(p[i + 1] << 2 | p[i + 2] >> 6) & 63];
+		text[n++] = alphabet[p[i + 2] & 63];
+	}
+	for (; i < size; i += 3) {
 		size_t have = size - i < 3 ? size - i : 3;
 		uint32_t bits = (uint32_t)p[i] << 16;
 
@@ -86,14 +92,24 @@ size_t base64_encode(char *text, const void *bytes, size_t size, unsigned flags)
 	return n;
 }
 
+/* Values of the digits of both alphabets, plus 1; the flags say which of the last ones count.
+ */
+/* clang-format off */
+static const uint8_t base64_values[256] = {
+	['A'] = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22,
+	23, 24, 25, 26,
+	['a'] = 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46,
+	47, 48, 49, 50, 51, 52,
+	['0'] = 53, 54, 55, 56, 57, 58, 59, 60, 61, 62,
+};
+/* clang-format on */
+
 static int base64_value(char c, unsigned flags)
 {
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
+	int value = base64_values[(unsigned char)c];
+
+	if (value > 0)
+		return value - 1;
 	if (flags & BASE64_URL)
 		return c == '-' ? 62 : c == '_' ? 63 : -1;
 	if (c == '+' || (c == '!' && flags & BASE64_LENIENT))
@@ -115,6 +131,22 @@ static bool base64_padded(size_t digits, size_t padding, unsigned flags)
 	return !(flags & BASE64_NO_PAD) && rest + padding == 4;
 }
 
+/* Four digits and nothing else. */
+static bool base64_quad(const char *text, unsigned flags, uint8_t bytes[3])
+{
+	int a = base64_value(text[0], flags), b = base64_value(text[1], flags),
+	    c = base64_value(text[2], flags), d = base64_value(text[3], flags);
+	uint32_t bits;
+
+	if ((a | b | c | d) < 0)
+		return false;
+	bits = (uint32_t)a << 18 | (uint32_t)b << 12 | (uint32_t)c << 6 | (uint32_t)d;
+	bytes[0] = (uint8_t)(bits >> 16);
+	bytes[1] = (uint8_t)(bits >> 8);
+	bytes[2] = (uint8_t)bits;
+	return true;
+}
+
 ptrdiff_t base64_decode(
     void *bytes, size_t capacity, const char *text, size_t length, unsigned flags)
 {
@@ -122,7 +154,12 @@ ptrdiff_t base64_decode(
 	uint8_t *p = bytes;
 	uint32_t bits = 0;
 
-	for (size_t i = 0; i < length; i++) {
+	while (length - digits >= 4 && capacity - count >= 3 &&
+	       base64_quad(text + digits, flags, p + count)) {
+		digits += 4;
+		count += 3;
+	}
+	for (size_t i = digits; i < length; i++) {
 		int value = base64_value(text[i], flags);
 
 		if (flags & BASE64_LENIENT && text[i] != '\0' && strchr(" \t\r\n", text[i]))

@@ -37,6 +37,14 @@ int aead_new(const char *cipher, const uint8_t key[KEY_SIZE], bool seal, struct 
 	return RH_OK;
 }
 
+int aead_rekey(struct aead *aead, const uint8_t key[KEY_SIZE], rh_error *error)
+{
+	crypto_begin();
+	if (EVP_CipherInit_ex2(aead->context, NULL, key, NULL, -1, NULL) != 1)
+		return cipher_failed(error);
+	return RH_OK;
+}
+
 /* Everything but the tag.  EVP functions take sizes as int. */
 static bool cipher_run(EVP_CIPHER_CTX *context, const uint8_t *nonce, const void *associated,
     size_t associated_size, const uint8_t *bytes, size_t size, uint8_t *out)

@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,9 +18,24 @@
 #include "crypto/crypto.h"
 
 struct digest {
-	EVP_MD *algorithm;
 	EVP_MD_CTX *context;
 };
+
+/* Looked up once: that takes as long as to hash a short text. */
+static const EVP_MD *sha256_algorithm(void)
+{
+	static _Atomic(EVP_MD *) found;
+	EVP_MD *algorithm = atomic_load_explicit(&found, memory_order_acquire), *none = NULL;
+
+	if (algorithm != NULL)
+		return algorithm;
+	algorithm = EVP_MD_fetch(NULL, "SHA256", NULL);
+	if (algorithm == NULL || atomic_compare_exchange_strong_explicit(&found, &none,
+				     algorithm, memory_order_acq_rel, memory_order_acquire))
+		return algorithm;
+	EVP_MD_free(algorithm);
+	return none;
+}
 
 void crypto_begin(void)
 {
@@ -114,8 +130,11 @@ int hmac_sha256(uint8_t out[DIGEST_SIZE], const void *key, size_t key_size, cons
 
 int sha256(uint8_t out[DIGEST_SIZE], const void *bytes, size_t size, rh_error *error)
 {
+	const EVP_MD *algorithm;
+
 	crypto_begin();
-	if (EVP_Digest(bytes, size, out, NULL, EVP_sha256(), NULL) != 1)
+	algorithm = sha256_algorithm();
+	if (algorithm == NULL || EVP_Digest(bytes, size, out, NULL, algorithm, NULL) != 1)
 		return crypto_failed(
 		    error, RH_E_INTERNAL, "libcrypto cannot compute a SHA-256");
 	return RH_OK;
@@ -124,15 +143,16 @@ int sha256(uint8_t out[DIGEST_SIZE], const void *bytes, size_t size, rh_error *e
 int digest_new(struct digest **ret, rh_error *error)
 {
 	struct digest *digest = calloc(1, sizeof *digest);
+	const EVP_MD *algorithm;
 
 	if (digest == NULL)
 		return error_memory(error);
 	crypto_begin();
-	digest->algorithm = EVP_MD_fetch(NULL, "SHA256", NULL);
-	if (digest->algorithm != NULL)
+	algorithm = sha256_algorithm();
+	if (algorithm != NULL)
 		digest->context = EVP_MD_CTX_new();
 	if (digest->context == NULL ||
-	    EVP_DigestInit_ex2(digest->context, digest->algorithm, NULL) != 1) {
+	    EVP_DigestInit_ex2(digest->context, algorithm, NULL) != 1) {
 		digest_free(digest);
 		return crypto_failed(error, RH_E_INTERNAL, "libcrypto cannot begin a SHA-256");
 	}
@@ -153,7 +173,7 @@ int digest_finish(struct digest *digest, uint8_t out[DIGEST_SIZE], rh_error *err
 {
 	crypto_begin();
 	if (EVP_DigestFinal_ex(digest->context, out, NULL) != 1 ||
-	    EVP_DigestInit_ex2(digest->context, digest->algorithm, NULL) != 1)
+	    EVP_DigestInit_ex2(digest->context, NULL, NULL) != 1)
 		return crypto_failed(error, RH_E_INTERNAL, "libcrypto cannot finish a SHA-256");
 	return RH_OK;
 }
@@ -163,6 +183,5 @@ void digest_free(struct digest *digest)
 	if (digest == NULL)
 		return;
 	EVP_MD_CTX_free(digest->context);
-	EVP_MD_free(digest->algorithm);
 	free(digest);
 }

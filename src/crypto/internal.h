@@ -36,6 +36,8 @@ struct aead;
 /* ${cipher} is one of the two names; ${seal} says which direction. */
 int aead_new(const char *cipher, const uint8_t key[KEY_SIZE], bool seal, struct aead **ret,
     rh_error *error);
+/* From now on under another key. */
+int aead_rekey(struct aead *aead, const uint8_t key[KEY_SIZE], rh_error *error);
 /* ${out} takes size + AEAD_TAG_SIZE bytes: ciphertext, tag. */
 int aead_seal(struct aead *aead, const uint8_t nonce[AEAD_NONCE_SIZE], const void *associated,
     size_t associated_size, const void *bytes, size_t size, uint8_t *out, rh_error *error);

@@ -21,4 +21,14 @@ int managed_seal(const uint8_t batch_key[KEY_SIZE], const char *service, const c
 int managed_open(const uint8_t batch_key[KEY_SIZE], const char *service, const char *id,
     const void *sealed, size_t size, struct buffer *ret, rh_error *error);
 
+/* The same for many secrets under one batch key; one thread at a time. */
+struct managed_box;
+int managed_box_new(
+    const uint8_t batch_key[KEY_SIZE], struct managed_box **ret, rh_error *error);
+int managed_box_seal(struct managed_box *box, const char *service, const char *id,
+    const void *secret, size_t size, struct buffer *ret, rh_error *error);
+int managed_box_open(struct managed_box *box, const char *service, const char *id,
+    const void *sealed, size_t size, struct buffer *ret, rh_error *error);
+void managed_box_free(struct managed_box *box);
+
 #endif

@@ -4,12 +4,21 @@
 
 enum { LEAF_PREFIX, NODE_PREFIX };
 
+#define SHORT_LEAF 1024 /* bytes that are hashed at once */
+
 int merkle_leaf(uint8_t out[DIGEST_SIZE], const void *bytes, size_t size, rh_error *error)
 {
 	static const uint8_t prefix = LEAF_PREFIX;
 	struct digest *digest = NULL;
-	int code = digest_new(&digest, error);
+	uint8_t little[SHORT_LEAF + 1] = {LEAF_PREFIX};
+	int code;
 
+	if (size <= SHORT_LEAF) {
+		if (size > 0)
+			memcpy(little + 1, bytes, size);
+		return sha256(out, little, size + 1, error);
+	}
+	code = digest_new(&digest, error);
 	if (code == RH_OK)
 		code = digest_update(digest, &prefix, 1, error);
 	if (code == RH_OK)

@@ -141,7 +141,7 @@ static int take_chosen(struct item *item, struct content *content,
 {
 	struct contents *run = item->run;
 	bool keep = managed(content) && run->keep;
-	int code = keep ? content_keep(content, members, error) : RH_OK;
+	int code = keep ? content_keep(run, content, members, error) : RH_OK;
 
 	if (code == RH_OK && item->sealer != NULL && (keep || !managed(content)))
 		code = store_seal(item->sealer, &content->row, members->document,

@@ -1,6 +1,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
+
 #include "engine/engine.h"
 
 /* What one licence of a backup says: contents.c. */
@@ -169,13 +171,48 @@ static int take_computer(void *context, const struct license *license,
 	return RH_OK;
 }
 
-int content_keep(struct content *content, const struct frame_license *members, rh_error *error)
+/*
+ * Whether the document may be of a licence that was issued to the computer: a text that names
+ * it holds its name, unless it is written with escapes.
+ */
+static int may_name(
+    const struct frame_license *members, const char *computer, bool *ret, rh_error *error)
+{
+	const char *text = (const char *)members->document,
+		   *end = text + members->document_size;
+	const char *claims = memchr(text, '.', members->document_size), *dot = NULL;
+	struct buffer bytes = {0};
+	ptrdiff_t size = -1;
+	int code;
+
+	if (claims != NULL)
+		dot = memchr(claims + 1, '.', (size_t)(end - claims - 1));
+	*ret = dot == NULL;
+	if (dot == NULL)
+		return RH_OK;
+	claims++;
+	code = buffer_reserve(&bytes, (size_t)(dot - claims) + 1, error);
+	if (code == RH_OK)
+		size = base64_decode(bytes.data, bytes.capacity, claims, (size_t)(dot - claims),
+		    BASE64_URL | BASE64_NO_PAD);
+	if (code == RH_OK)
+		*ret = size < 0 || memchr(bytes.data, '\\', (size_t)size) != NULL ||
+		       memmem(bytes.data, (size_t)size, computer, strlen(computer)) != NULL;
+	buffer_free(&bytes);
+	return code;
+}
+
+int content_keep(const struct contents *run, struct content *content,
+    const struct frame_license *members, rh_error *error)
 {
 	struct license_document document = document_of(content, members);
+	bool ours = false;
 	int code = RH_OK;
 
 	/* The facts were believed, and do not tell. */
-	if (content->computer[0] == '\0')
+	if (content->computer[0] == '\0' && *run->computer != '\0')
+		code = may_name(members, run->computer, &ours, error);
+	if (code == RH_OK && ours)
 		code = license_read(&document, take_computer, content, error);
 	if (license_code(code)) {
 		error_clear(error);

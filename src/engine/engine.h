@@ -224,10 +224,12 @@ struct contents {
 	bool believe;
 	unsigned leave_out; /* enum contents_part */
 	/*
-	 * Of managed ones, gives document and sealed secret along, and the computer that it was
-	 * issued to; a row that is sealed waits for its secret (store_seal_secret).
+	 * Of managed ones, gives document and sealed secret along; a row that is sealed waits
+	 * for its secret (store_seal_secret).  Where one was issued to ${computer}, a name in
+	 * licences or "", it says so.
 	 */
 	bool keep;
+	const char *computer;
 	bool quiet; /* ${on_content} tells report_done itself */
 
 	/* On a worker thread, for each usable licence that the filter chose; may be NULL. */
@@ -263,7 +265,8 @@ void content_free(struct content *content);
 int content_read(const struct contents *run, struct content *content,
     const struct frame_license *members, rh_error *error);
 /* Copies of what a service is asked with. */
-int content_keep(struct content *content, const struct frame_license *members, rh_error *error);
+int content_keep(const struct contents *run, struct content *content,
+    const struct frame_license *members, rh_error *error);
 
 /* For readers that only count: what became of each licence. */
 struct tally {

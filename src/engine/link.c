@@ -6,6 +6,9 @@
 
 #include "engine/link.h"
 
+/* What a service is at when a cancel comes may still end well: waits of errand_wait(). */
+#define STOP_WAITS 20
+
 int link_privacy(const char *address, char ret[PRIVACY_SIZE])
 {
 	int length =
@@ -20,7 +23,7 @@ static int stop(void *context)
 {
 	const struct link_private *private = context;
 
-	return report_stop(private->report);
+	return private->away ? atomic_load(&private->stopped) : report_stop(private->report);
 }
 
 int link_session(struct link *link, rh_error *error)
@@ -60,15 +63,72 @@ int link_start(struct link *link, bool consent, rh_error *error)
 	return code == RH_E_SERVICE_KEYS ? link_keys_renew(link, error) : code;
 }
 
+/* ${code}: of session_restore. */
+static int restore_again(struct link *link, int code, struct restore_request *request,
+    struct restore_reply *ret, rh_error *error)
+{
+	if (code != RH_E_SERVICE_KEYS)
+		return code;
+	code = link_keys_renew(link, error);
+	return code == RH_OK ? session_restore(link->session, request, ret, error) : code;
+}
+
 int link_restore(struct link *link, struct restore_request *request, struct restore_reply *ret,
     rh_error *error)
 {
 	int code = session_restore(link->session, request, ret, error);
 
-	if (code != RH_E_SERVICE_KEYS)
+	return restore_again(link, code, request, ret, error);
+}
+
+/* On the errand's thread. */
+static void restore_away(void *context)
+{
+	struct link *link = context;
+	struct link_private *private = link->private;
+
+	private->code =
+	    session_restore(link->session, private->request, &private->reply, &private->error);
+}
+
+int link_restore_begin(struct link *link, struct restore_request *request, rh_error *error)
+{
+	struct link_private *private = link->private;
+	const char *seen = session_head(link->session);
+	char *head = seen != NULL ? strdup(seen) : NULL;
+	int code = seen != NULL && head == NULL ? error_memory(error) : RH_OK;
+
+	if (code == RH_OK && private->errand == NULL)
+		code = errand_new(&private->errand, error);
+	if (code != RH_OK) {
+		free(head);
 		return code;
-	code = link_keys_renew(link, error);
-	return code == RH_OK ? session_restore(link->session, request, ret, error) : code;
+	}
+	free(private->head);
+	private->head = head;
+	private->request = request;
+	error_clear(&private->error);
+	atomic_store(&private->stopped, false);
+	private->away = true;
+	errand_start(private->errand, restore_away, link);
+	return RH_OK;
+}
+
+int link_restore_end(struct link *link, struct restore_reply *ret, rh_error *error)
+{
+	struct link_private *private = link->private;
+
+	for (int left = STOP_WAITS; !errand_wait(private->errand);)
+		if (report_stop(private->report) && left-- == 0)
+			atomic_store(&private->stopped, true);
+	private->away = false;
+	if (private->code == RH_OK) {
+		*ret = private->reply;
+		private->reply = (struct restore_reply){0};
+	} else if (error != NULL) {
+		*error = private->error;
+	}
+	return restore_again(link, private->code, private->request, ret, error);
 }
 
 int link_status(struct link *link, struct restore_request *request, struct status_reply *ret,
@@ -181,9 +241,15 @@ void link_close(struct link *link)
 
 	if (link == NULL)
 		return;
-	session_close(link->session);
 	private = link->private;
 	if (private != NULL) {
+		atomic_store(&private->stopped, true);
+		errand_free(private->errand);
+		restore_reply_free(&private->reply);
+	}
+	session_close(link->session);
+	if (private != NULL) {
+		free(private->head);
 		jose_key_free(private->key);
 		pin_free(&private->pin);
 		identity_free(&private->identity);
@@ -198,7 +264,8 @@ void link_close(struct link *link)
 
 int link_save(struct link *link, rh_error *error)
 {
-	const char *head = session_head(link->session);
+	const struct link_private *private = link->private;
+	const char *head = private->away ? private->head : session_head(link->session);
 	struct identity kept = {0};
 	int64_t before = 0, now = 0;
 	bool there = false;

@@ -46,6 +46,13 @@ int link_open(struct rh_store *store, const char *address, const struct link_opt
  */
 int link_restore(struct link *link, struct restore_request *request, struct restore_reply *ret,
     rh_error *error);
+/*
+ * The same in two halves; the first starts it and returns.  Until the second, the request and
+ * all that it points to stay, and of the link's functions only link_save and link_close may be
+ * called.  All events come from the calling thread, which hears a cancel in the second half.
+ */
+int link_restore_begin(struct link *link, struct restore_request *request, rh_error *error);
+int link_restore_end(struct link *link, struct restore_reply *ret, rh_error *error);
 int link_status(struct link *link, struct restore_request *request, struct status_reply *ret,
     rh_error *error);
 int link_release(struct link *link, const struct jose_key *release_key,

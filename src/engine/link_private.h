@@ -1,6 +1,10 @@
 #ifndef ENGINE_LINK_PRIVATE_H
 #define ENGINE_LINK_PRIVATE_H
 
+#include <stdatomic.h>
+
+#include "base/errand.h"
+
 #include "engine/identity.h"
 #include "engine/link.h"
 #include "engine/pins.h"
@@ -19,6 +23,16 @@ struct link_private {
 	struct session_setup setup; /* what the session stands on */
 	rh_individualize progress;
 	bool individualizing;
+
+	/* Of link_restore_begin. */
+	struct errand *errand; /* NULL until it is needed */
+	bool away; /* something is under way: what follows is the other thread's */
+	struct restore_request *request;
+	struct restore_reply reply;
+	rh_error error;
+	int code;
+	atomic_bool stopped; /* by the listener */
+	char *head; /* the last one before; this thread's */
 };
 
 /*
@@ -41,7 +55,7 @@ int link_individualize(struct link *link, const struct link_options *options, rh
 /* Tells the service again who this computer is, without a word; there is a session. */
 int link_introduce(
     struct link *link, const char *name, const uint8_t *recovery, rh_error *error);
-/* On the session's thread, which is ours. */
+/* On the session's thread, which is ours but for restores. */
 void link_progress(void *private, const struct session_progress *progress);
 
 /* Opens a session in the place of the present one. */

@@ -20,6 +20,7 @@ static void service_free(struct managed_service *service)
 {
 	link_close(service->link);
 	managed_batch_free(service->batch);
+	managed_batch_free(service->asked);
 	free(service->claim);
 	free(service->address);
 }
@@ -223,9 +224,9 @@ static struct managed_service *fullest(struct managed *managed)
 	return found;
 }
 
-static int ask(struct restore *run, struct managed_service *service, rh_error *error)
+static int ask(struct restore *run, struct managed_service *service, bool last, rh_error *error)
 {
-	int code = managed_ask(run, service, error);
+	int code = managed_ask(run, service, last, error);
 
 	if (code == RH_OK && run->managed->pending_count >= PENDING_MAX)
 		code = managed_store(run, error);
@@ -246,7 +247,7 @@ static int collect(struct restore *run, struct managed_service *service,
 		return RH_OK;
 	}
 	if (service->batch != NULL && service->batch->bytes + size > MESSAGE_TARGET)
-		code = ask(run, service, error);
+		code = ask(run, service, false, error);
 	if (code == RH_OK)
 		code = open_batch(&service->batch, service, error);
 	if (code == RH_OK)
@@ -257,10 +258,10 @@ static int collect(struct restore *run, struct managed_service *service,
 	managed->collected_bytes += size;
 	managed->collected++;
 	if (service->batch->count == MESSAGE_LICENSES_MAX)
-		return ask(run, service, error);
+		return ask(run, service, false, error);
 	if (managed->collected >= COLLECTED_MAX ||
 	    managed->collected_bytes >= COLLECTED_BYTES_MAX)
-		return ask(run, fullest(managed), error);
+		return ask(run, fullest(managed), false, error);
 	return RH_OK;
 }
 
@@ -430,6 +431,7 @@ int managed_restore(struct restore *run, struct backup_reader *reader,
 	    .believe = true,
 	    .leave_out = CONTENTS_OWNED | (damaged_too ? 0u : CONTENTS_DAMAGED),
 	    .keep = true,
+	    .computer = run->computer,
 	    .quiet = true,
 	    .on_content = damaged_too ? on_content_alone : on_content,
 	    .context = run,
@@ -440,9 +442,16 @@ int managed_restore(struct restore *run, struct backup_reader *reader,
 	code = contents_run(&contents, error);
 	for (size_t i = 0; i < managed->count && code == RH_OK; i++)
 		if (managed->services[i].batch != NULL)
-			code = ask(run, &managed->services[i], error);
+			code = ask(run, &managed->services[i], true, error);
+	if (code == RH_OK && managed->away > 0)
+		code = report_check(run->report, error);
 	contents_free(&contents);
 	forget_open(managed);
+	/* What is under way ends whatever has happened, and what it brings is kept. */
+	for (size_t i = 0; i < managed->count; i++) {
+		stored = managed_hear(run, &managed->services[i], code == RH_OK ? error : NULL);
+		code = code == RH_OK ? stored : code;
+	}
 	if (run->plan) {
 		keep_heads(managed);
 		return code;

@@ -1,6 +1,8 @@
 #ifndef ENGINE_MANAGED_H
 #define ENGINE_MANAGED_H
 
+#include "base/text.h"
+
 #include "engine/link.h"
 
 /*
@@ -70,6 +72,15 @@ struct managed_slot {
 	char text[128];
 };
 
+/* What is sent for a batch. */
+#define MANAGED_IDEMPOTENCY_BYTES 24
+struct managed_request {
+	struct restore_request message;
+	struct request_license *licenses; /* the message's */
+	struct buffer text; /* their secrets */
+	char idempotency[BASE64_SIZE(MANAGED_IDEMPOTENCY_BYTES)];
+};
+
 /* Licences of one service that are asked for at once, and then stored. */
 struct managed_batch {
 	struct managed_batch *next;
@@ -77,6 +88,7 @@ struct managed_batch {
 	struct managed_slot *slots[MESSAGE_LICENSES_MAX];
 	size_t count;
 	size_t bytes; /* of their documents and secrets */
+	struct managed_request request;
 	struct store_grant grants; /* what they have in common; no leaves: nothing */
 };
 void managed_batch_free(struct managed_batch *batch);
@@ -91,11 +103,13 @@ struct managed_service {
 	bool heard; /* since the head was kept */
 	char *claim; /* made when it is needed; NULL */
 	struct managed_batch *batch; /* being collected; NULL */
+	struct managed_batch *asked; /* under way; NULL */
 };
 
 struct managed {
 	struct managed_service *services;
 	size_t count;
+	size_t away; /* batches under way */
 	size_t collected; /* licences of open batches */
 	size_t collected_bytes;
 	struct managed_batch *pending; /* to be stored, the last one first */
@@ -110,10 +124,14 @@ void managed_fail_service(
     struct restore *run, struct managed_service *service, const struct content *content);
 
 /*
- * Asks the service for its open batch, and takes what it grants to what is to be stored.  A
- * service that fails is no failure: its licences are told so.
+ * Asks the service for its open batch, and takes what it granted of the one before it to what
+ * is to be stored: the service works on one while the other is worked on here.  ${last}: no
+ * batch of the service follows.  A service that fails is no failure: its licences are told so.
  */
-int managed_ask(struct restore *run, struct managed_service *service, rh_error *error);
+int managed_ask(
+    struct restore *run, struct managed_service *service, bool last, rh_error *error);
+/* Takes what is still under way. */
+int managed_hear(struct restore *run, struct managed_service *service, rh_error *error);
 
 /* Stores what was granted, and the heads; tells of it.  Takes no notice of a cancel. */
 int managed_store(struct restore *run, rh_error *error);

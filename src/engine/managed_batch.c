@@ -7,7 +7,15 @@
 
 #include "engine/managed.h"
 
-#define IDEMPOTENCY_BYTES 24
+/* Batches that are under way at once, each at another service. */
+#define AWAY_MAX 4
+
+static void request_free(struct managed_request *request)
+{
+	free(request->licenses);
+	buffer_free(&request->text);
+	*request = (struct managed_request){.licenses = NULL};
+}
 
 void managed_batch_free(struct managed_batch *batch)
 {
@@ -18,6 +26,7 @@ void managed_batch_free(struct managed_batch *batch)
 			content_free(&batch->slots[i]->content);
 		free(batch->slots[i]);
 	}
+	request_free(&batch->request);
 	store_grant_free(&batch->grants);
 	free(batch);
 }
@@ -65,9 +74,10 @@ static int make_claim(struct restore *run, struct managed_service *service,
 	return code;
 }
 
-static int make_idempotency_key(char ret[BASE64_SIZE(IDEMPOTENCY_BYTES)], rh_error *error)
+static int make_idempotency_key(
+    char ret[BASE64_SIZE(MANAGED_IDEMPOTENCY_BYTES)], rh_error *error)
 {
-	uint8_t bytes[IDEMPOTENCY_BYTES];
+	uint8_t bytes[MANAGED_IDEMPOTENCY_BYTES];
 	int code = random_bytes(bytes, sizeof bytes, error);
 
 	if (code == RH_OK)
@@ -96,53 +106,49 @@ static void fill_license(const struct content *content, bool commit, struct buff
 	text->size += license->secret_size + 1;
 }
 
-/* ${licenses} and ${text} are the request's, as long as it is. */
-static int fill_licenses(const struct managed_batch *batch, bool commit,
-    struct request_license **licenses, struct buffer *text, bool *ret_secrets, rh_error *error)
+static int fill_licenses(
+    struct managed_batch *batch, bool commit, bool *ret_secrets, rh_error *error)
 {
+	struct managed_request *request = &batch->request;
 	size_t room = 0;
 	int code;
 
 	*ret_secrets = false;
-	*licenses = calloc(batch->count, sizeof **licenses);
-	if (*licenses == NULL)
+	request->licenses = calloc(batch->count, sizeof *request->licenses);
+	if (request->licenses == NULL)
 		return error_memory(error);
 	for (size_t i = 0; i < batch->count; i++)
 		room += BASE64_SIZE(batch->slots[i]->content.secret.size);
-	code = buffer_reserve(text, room, error);
+	code = buffer_reserve(&request->text, room, error);
 	for (size_t i = 0; i < batch->count && code == RH_OK; i++) {
-		fill_license(&batch->slots[i]->content, commit, text, &(*licenses)[i]);
-		*ret_secrets |= (*licenses)[i].secret != NULL;
+		fill_license(
+		    &batch->slots[i]->content, commit, &request->text, &request->licenses[i]);
+		*ret_secrets |= request->licenses[i].secret != NULL;
 	}
 	return code;
 }
 
-static int send_batch(struct restore *run, struct managed_service *service,
-    const struct managed_batch *batch, struct restore_reply *ret, rh_error *error)
+static int make_request(struct restore *run, struct managed_service *service,
+    struct managed_batch *batch, rh_error *error)
 {
-	char idempotency[BASE64_SIZE(IDEMPOTENCY_BYTES)];
-	struct request_license *licenses = NULL;
-	struct buffer text = {0};
-	struct restore_request request = {
+	struct managed_request *request = &batch->request;
+	struct restore_request *message = &request->message;
+	bool secrets;
+	int code = fill_licenses(batch, !run->plan, &secrets, error);
+
+	*message = (struct restore_request){
 	    .path = run->plan ? MESSAGE_PLAN : MESSAGE_COMMIT,
 	    .owner = service->owner,
+	    .licenses = request->licenses,
 	    .license_count = batch->count,
 	};
-	bool secrets;
-	int code = fill_licenses(batch, !run->plan, &licenses, &text, &secrets, error);
-
-	request.licenses = licenses;
 	if (code == RH_OK)
-		code = make_claim(run, service, batch, &request.claim, error);
+		code = make_claim(run, service, batch, &message->claim, error);
 	if (code == RH_OK && !run->plan) {
-		request.key = secrets ? service->key : NULL;
-		request.idempotency_key = idempotency;
-		code = make_idempotency_key(idempotency, error);
+		message->key = secrets ? service->key : NULL;
+		message->idempotency_key = request->idempotency;
+		code = make_idempotency_key(request->idempotency, error);
 	}
-	if (code == RH_OK)
-		code = link_restore(service->link, &request, ret, error);
-	free(licenses);
-	buffer_free(&text);
 	return code;
 }
 
@@ -150,7 +156,7 @@ static int send_batch(struct restore *run, struct managed_service *service,
 
 /* Of a licence that is granted: seals its secret for the store. */
 static int take_secret(struct restore *run, const struct managed_service *service,
-    const uint8_t key[KEY_SIZE], const struct reply_license *reply, struct managed_slot *slot,
+    struct managed_box *box, const struct reply_license *reply, struct managed_slot *slot,
     rh_error *error)
 {
 	struct store_row *row = &slot->content.row;
@@ -160,7 +166,7 @@ static int take_secret(struct restore *run, const struct managed_service *servic
 
 	if (!row->has_secret)
 		return RH_OK;
-	if (reply->secret != NULL && key != NULL) {
+	if (reply->secret != NULL && box != NULL) {
 		code = buffer_reserve(&sealed, strlen(reply->secret) + 1, error);
 		if (code == RH_OK)
 			size = base64_decode(sealed.data, sealed.capacity, reply->secret,
@@ -169,7 +175,7 @@ static int take_secret(struct restore *run, const struct managed_service *servic
 	if (code == RH_OK && size <= 0)
 		code = error_set(error, RH_E_LICENSE_DAMAGED, "no secret");
 	if (code == RH_OK)
-		code = managed_open(key, service->address, row->facts.id, sealed.data,
+		code = managed_box_open(box, service->address, row->facts.id, sealed.data,
 		    (size_t)size, &secret, error);
 	if (code == RH_OK && secret.size == 0)
 		code = error_set(error, RH_E_LICENSE_DAMAGED, "no secret");
@@ -235,7 +241,7 @@ static void take_planned(
 
 /* RH_E_LICENSE_DAMAGED: what came is not what was granted. */
 static int take_granted(struct restore *run, const struct managed_service *service,
-    const uint8_t *key, const struct reply_license *reply, struct managed_slot *slot,
+    struct managed_box *box, const struct reply_license *reply, struct managed_slot *slot,
     rh_error *error)
 {
 	slot->code = reply->result == MESSAGE_GRANTED ? RH_S_GRANTED : RH_S_FREE;
@@ -245,12 +251,12 @@ static int take_granted(struct restore *run, const struct managed_service *servi
 	describe(run, reply, slot);
 	buffer_free(&slot->content.document);
 	buffer_free(&slot->content.secret);
-	return take_secret(run, service, key, reply, slot, error);
+	return take_secret(run, service, box, reply, slot, error);
 }
 
-/* The batch key of a reply: NULL in ${*ret} if it has none.  Wipe ${key}. */
+/* What the batch key of a reply opens; NULL in ${*ret} if it has none. */
 static int open_key(const struct managed_service *service, const struct restore_reply *reply,
-    uint8_t key[KEY_SIZE], const uint8_t **ret, rh_error *error)
+    struct managed_box **ret, rh_error *error)
 {
 	struct buffer opened = {0};
 	int code;
@@ -260,8 +266,7 @@ static int open_key(const struct managed_service *service, const struct restore_
 		return RH_OK;
 	code = jose_open(service->link->key, reply->key, strlen(reply->key), &opened, error);
 	if (code == RH_OK && opened.size == KEY_SIZE) {
-		memcpy(key, opened.data, KEY_SIZE);
-		*ret = key;
+		code = managed_box_new(opened.data, ret, error);
 	} else if (code != RH_E_MEMORY) {
 		code = error_set(error, RH_E_SERVICE_REPLY,
 		    "the key that %s has sent does not open", service->address);
@@ -310,7 +315,7 @@ static bool same_license(const struct reply_license *reply, const struct content
 
 /* Sorts out one licence of the reply; leaves in the batch what is to be stored. */
 static int take_license(struct restore *run, struct managed_batch *batch, size_t i,
-    const uint8_t *key, const struct reply_license *reply, rh_error *error)
+    struct managed_box *box, const struct reply_license *reply, rh_error *error)
 {
 	struct managed_slot *slot = batch->slots[i];
 	int code = RH_OK;
@@ -323,7 +328,7 @@ static int take_license(struct restore *run, struct managed_batch *batch, size_t
 	} else if (run->plan) {
 		take_planned(run, reply, slot);
 	} else {
-		code = take_granted(run, batch->service, key, reply, slot, error);
+		code = take_granted(run, batch->service, box, reply, slot, error);
 		if (code == RH_OK)
 			return RH_OK;
 		if (code == RH_E_LICENSE_DAMAGED) {
@@ -342,8 +347,7 @@ static int take_reply(struct restore *run, struct managed_batch *batch,
     const struct restore_reply *reply, rh_error *error)
 {
 	struct managed_service *service = batch->service;
-	uint8_t memory[KEY_SIZE];
-	const uint8_t *key = NULL;
+	struct managed_box *box = NULL;
 	int code = RH_OK;
 
 	if (reply->license_count != batch->count)
@@ -352,13 +356,13 @@ static int take_reply(struct restore *run, struct managed_batch *batch,
 		    reply->license_count, batch->count);
 	snprintf(batch->grants.service, sizeof batch->grants.service, "%s", service->address);
 	if (!run->plan) {
-		code = open_key(service, reply, memory, &key, error);
+		code = open_key(service, reply, &box, error);
 		if (code == RH_OK)
 			code = take_leaves(batch, reply, service->link->computer, error);
 	}
 	for (size_t i = 0; i < batch->count && code == RH_OK; i++)
-		code = take_license(run, batch, i, key, &reply->licenses[i], error);
-	bytes_wipe(memory, sizeof memory);
+		code = take_license(run, batch, i, box, &reply->licenses[i], error);
+	managed_box_free(box);
 	compact(batch);
 	return code;
 }
@@ -383,28 +387,24 @@ static void give_up(struct restore *run, struct managed_service *service,
 			managed_fail_service(run, service, &batch->slots[i]->content);
 }
 
-int managed_ask(struct restore *run, struct managed_service *service, rh_error *error)
+/* What became of a batch: ${code} of its exchange, and ${reply} or ${why}. */
+static int take_batch(struct restore *run, struct managed_batch *batch, int code,
+    struct restore_reply *reply, rh_error *why, rh_error *error)
 {
+	struct managed_service *service = batch->service;
 	struct managed *managed = run->managed;
-	struct managed_batch *batch = service->batch;
-	struct restore_reply reply = {0};
-	rh_error why;
-	int code;
 
-	error_clear(&why);
-	service->batch = NULL;
-	managed->collected -= batch->count;
-	managed->collected_bytes -= batch->bytes;
-	code = send_batch(run, service, batch, &reply, &why);
+	request_free(&batch->request);
 	if (code == RH_OK) {
 		service->heard = true;
-		code = take_reply(run, batch, &reply, &why);
-		restore_reply_free(&reply);
+		code = take_reply(run, batch, reply, why);
+		restore_reply_free(reply);
 	}
 	if (code != RH_OK && stops_everything(code)) {
-		*error = why;
+		if (error != NULL)
+			*error = *why;
 	} else if (code != RH_OK) {
-		give_up(run, service, batch, &why);
+		give_up(run, service, batch, why);
 		code = RH_OK;
 	} else if (batch->count > 0) {
 		batch->next = managed->pending;
@@ -414,4 +414,79 @@ int managed_ask(struct restore *run, struct managed_service *service, rh_error *
 	}
 	managed_batch_free(batch);
 	return code;
+}
+
+/* The end of what is under way; NULL if nothing is. */
+static struct managed_batch *end(struct restore *run, struct managed_service *service,
+    struct restore_reply *reply, rh_error *why, int *ret_code)
+{
+	struct managed_batch *batch = service->asked;
+
+	if (batch == NULL)
+		return NULL;
+	service->asked = NULL;
+	run->managed->away--;
+	*ret_code = link_restore_end(service->link, reply, why);
+	return batch;
+}
+
+int managed_hear(struct restore *run, struct managed_service *service, rh_error *error)
+{
+	struct restore_reply reply = {0};
+	rh_error why;
+	int code = RH_OK;
+	struct managed_batch *batch = end(run, service, &reply, &why, &code);
+
+	return batch != NULL ? take_batch(run, batch, code, &reply, &why, error) : RH_OK;
+}
+
+/* Sends it: now, or while something else is done. */
+static int send_batch(struct restore *run, struct managed_service *service,
+    struct managed_batch *batch, bool now, rh_error *error)
+{
+	struct managed *managed = run->managed;
+	struct restore_request *message = &batch->request.message;
+	struct restore_reply reply = {0};
+	rh_error why;
+	int code;
+
+	error_clear(&why);
+	code = make_request(run, service, batch, &why);
+	if (code == RH_OK && !now && managed->away < AWAY_MAX)
+		code = link_restore_begin(service->link, message, &why);
+	else if (code == RH_OK)
+		return take_batch(run, batch,
+		    link_restore(service->link, message, &reply, &why), &reply, &why, error);
+	if (code != RH_OK)
+		return take_batch(run, batch, code, &reply, &why, error);
+	service->asked = batch;
+	managed->away++;
+	return RH_OK;
+}
+
+int managed_ask(
+    struct restore *run, struct managed_service *service, bool last, rh_error *error)
+{
+	struct managed *managed = run->managed;
+	struct managed_batch *batch = service->batch, *before;
+	struct restore_reply reply = {0};
+	rh_error why;
+	int code = RH_OK, sent = RH_OK;
+
+	service->batch = NULL;
+	managed->collected -= batch->count;
+	managed->collected_bytes -= batch->bytes;
+	before = end(run, service, &reply, &why, &code);
+	if (before == NULL)
+		return send_batch(run, service, batch, last, error);
+	if (code == RH_OK) {
+		sent = send_batch(run, service, batch, false, error);
+		batch = NULL;
+	}
+	code = take_batch(run, before, code, &reply, &why, sent == RH_OK ? error : NULL);
+	if (batch != NULL && code == RH_OK)
+		for (size_t i = 0; i < batch->count; i++)
+			managed_fail_service(run, service, &batch->slots[i]->content);
+	managed_batch_free(batch);
+	return sent != RH_OK ? sent : code;
 }

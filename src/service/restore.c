@@ -121,7 +121,7 @@ static int open_key(
 }
 
 /* ${sealed} takes what base64 gives. */
-static int open_secret(const struct buffer *key, const struct request_license *asked,
+static int open_secret(struct managed_box *box, const struct request_license *asked,
     struct ledger_license *license, uint8_t *sealed, struct buffer *ret, rh_error *error)
 {
 	ptrdiff_t size = base64_decode(
@@ -133,8 +133,8 @@ static int open_secret(const struct buffer *key, const struct request_license *a
 		license->problem = PROBLEM_LICENSE_SECRET;
 		return RH_OK;
 	}
-	code = managed_open(
-	    key->data, license->service, license->id, sealed, (size_t)size, ret, &why);
+	code = managed_box_open(
+	    box, license->service, license->id, sealed, (size_t)size, ret, &why);
 	if (code == RH_E_LICENSE_DAMAGED) {
 		license->problem = PROBLEM_LICENSE_SECRET;
 		return RH_OK;
@@ -155,6 +155,7 @@ static bool any_secret(const struct batch *batch)
 static int open_secrets(struct batch *batch, enum problem *problem, rh_error *error)
 {
 	size_t count = batch->message.license_count;
+	struct managed_box *box = NULL;
 	struct buffer key = {0};
 	uint8_t *sealed;
 	int code;
@@ -170,11 +171,14 @@ static int open_secrets(struct batch *batch, enum problem *problem, rh_error *er
 	batch->secrets = calloc(count, sizeof *batch->secrets);
 	if (sealed == NULL || batch->secrets == NULL)
 		code = error_memory(error);
+	if (code == RH_OK)
+		code = managed_box_new(key.data, &box, error);
 	for (size_t i = 0; code == RH_OK && i < count; i++)
 		if (batch->message.licenses[i].secret != NULL &&
 		    batch->licenses[i].problem == PROBLEM_NONE)
-			code = open_secret(&key, &batch->message.licenses[i],
+			code = open_secret(box, &batch->message.licenses[i],
 			    &batch->licenses[i], sealed, &batch->secrets[i], error);
+	managed_box_free(box);
 	free(sealed);
 	buffer_free_secret(&key);
 	return code;
@@ -241,7 +245,7 @@ static int make_room(struct batch *batch, rh_error *error)
 }
 
 /* Seals the secret again, for nobody but this computer. */
-static int seal_secret(const struct batch *batch, size_t i, const uint8_t key[KEY_SIZE],
+static int seal_secret(const struct batch *batch, size_t i, struct managed_box *box,
     struct buffer *sealed, char **text, rh_error *error)
 {
 	const struct ledger_license *license = &batch->licenses[i];
@@ -249,8 +253,8 @@ static int seal_secret(const struct batch *batch, size_t i, const uint8_t key[KE
 	int code;
 
 	buffer_clear(sealed);
-	code = managed_seal(
-	    key, license->service, license->id, secret->data, secret->size, sealed, error);
+	code = managed_box_seal(
+	    box, license->service, license->id, secret->data, secret->size, sealed, error);
 	if (code != RH_OK)
 		return code;
 	batch->replies[i].secret = *text;
@@ -258,12 +262,17 @@ static int seal_secret(const struct batch *batch, size_t i, const uint8_t key[KE
 	return RH_OK;
 }
 
-static int seal_key(struct batch *batch, uint8_t ret[KEY_SIZE], rh_error *error)
+/* A new batch key, and what seals with it. */
+static int seal_key(struct batch *batch, struct managed_box **ret, rh_error *error)
 {
-	int code = random_bytes(ret, KEY_SIZE, error);
+	uint8_t key[KEY_SIZE];
+	int code = random_bytes(key, sizeof key, error);
 
 	if (code == RH_OK)
-		code = jose_seal(batch->guard->key, NULL, ret, KEY_SIZE, &batch->key, error);
+		code = jose_seal(batch->guard->key, NULL, key, sizeof key, &batch->key, error);
+	if (code == RH_OK)
+		code = managed_box_new(key, ret, error);
+	bytes_wipe(key, sizeof key);
 	return code;
 }
 
@@ -292,7 +301,7 @@ static void answer_license(struct batch *batch, size_t i, char **text)
 
 static int answer_licenses(struct batch *batch, rh_error *error)
 {
-	uint8_t key[KEY_SIZE] = {0};
+	struct managed_box *box = NULL;
 	struct buffer sealed = {0};
 	char *text = batch->texts;
 	int code = RH_OK;
@@ -301,12 +310,12 @@ static int answer_licenses(struct batch *batch, rh_error *error)
 		answer_license(batch, i, &text);
 		if (!is_given(batch, i))
 			continue;
-		if (batch->key == NULL)
-			code = seal_key(batch, key, error);
+		if (box == NULL)
+			code = seal_key(batch, &box, error);
 		if (code == RH_OK)
-			code = seal_secret(batch, i, key, &sealed, &text, error);
+			code = seal_secret(batch, i, box, &sealed, &text, error);
 	}
-	bytes_wipe(key, sizeof key);
+	managed_box_free(box);
 	buffer_free(&sealed);
 	return code;
 }

@@ -557,7 +557,9 @@ static void canceled_between(void **state)
 	strcpy(fake->refused, "-000");
 	assert_int_equal(
 	    restore(store, &(struct try){.stop_after = 1}, &heard, &summary), RH_E_CANCELED);
-	assert_int_equal(fake_charged(fake), kit_count(store, "class=managed"));
+	/* What the service was at meanwhile may have been cut off, and is made good. */
+	assert_true(fake_charged(fake) >= kit_count(store, "class=managed"));
+	assert_true(kit_count(store, "class=managed") > 0);
 	fake->refused[0] = '\0';
 	assert_int_equal(restore(store, &(struct try){.media = NULL}, &heard, &summary), RH_OK);
 	assert_int_equal(kit_count(store, NULL), MANAGED + OWNED);
