@@ -222,7 +222,25 @@ static int find_twins(struct ledger_license *licenses, size_t count, rh_error *e
 	return RH_OK;
 }
 
-static int read_all(const struct reading *reading, const struct request_license *licenses,
+/* What the ledger knows, and the issuers as they were at that moment. */
+static int recognise(struct reading *reading, const struct request_license *licenses,
+    struct ledger_license *read, size_t count, rh_error *error)
+{
+	const struct service *service = reading->service;
+	int64_t version = 0;
+	int code = RH_OK;
+
+	for (size_t i = 0; code == RH_OK && i < count; i++)
+		code = sha256(
+		    read[i].digest, licenses[i].document, licenses[i].document_size, error);
+	if (code == RH_OK)
+		code = ledger_recognise(service->ledger, read, count, &version, error);
+	if (code == RH_OK)
+		code = issuers_hold_version(service->issuers, version, &reading->view, error);
+	return code;
+}
+
+static int read_all(struct reading *reading, const struct request_license *licenses,
     struct ledger_license *read, size_t count, rh_error *error)
 {
 	size_t *unknown = calloc(count, sizeof *unknown);
@@ -230,11 +248,8 @@ static int read_all(const struct reading *reading, const struct request_license 
 	    .reading = reading, .licenses = licenses, .read = read, .unknown = unknown};
 	int code = unknown == NULL ? error_memory(error) : RH_OK;
 
-	for (size_t i = 0; code == RH_OK && i < count; i++)
-		code = sha256(
-		    read[i].digest, licenses[i].document, licenses[i].document_size, error);
 	if (code == RH_OK)
-		code = ledger_recognise(reading->service->ledger, read, count, error);
+		code = recognise(reading, licenses, read, count, error);
 	for (size_t i = 0; code == RH_OK && i < count; i++) {
 		if (read[i].key[0] != '\0')
 			judge_known(reading, &read[i]);
@@ -256,9 +271,7 @@ int documents_read(struct service *service, const struct request_license *licens
 
 	if (read == NULL)
 		return error_memory(error);
-	code = issuers_hold(service->issuers, &reading.view, error);
-	if (code == RH_OK)
-		code = read_all(&reading, licenses, read, count, error);
+	code = read_all(&reading, licenses, read, count, error);
 	issuers_release(service->issuers, reading.view);
 	if (code == RH_OK)
 		*ret = read;

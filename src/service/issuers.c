@@ -149,13 +149,19 @@ void issuers_free(struct issuers *issuers)
 
 int issuers_hold(struct issuers *issuers, const struct issuers_view **ret, rh_error *error)
 {
-	struct shown *now = NULL;
 	int64_t version;
 	/* Before they are read: a change meanwhile is then seen the next time. */
 	int code = ledger_issuers_version(issuers->ledger, &version, error);
 
-	if (code != RH_OK)
-		return code;
+	return code == RH_OK ? issuers_hold_version(issuers, version, ret, error) : code;
+}
+
+int issuers_hold_version(
+    struct issuers *issuers, int64_t version, const struct issuers_view **ret, rh_error *error)
+{
+	struct shown *now = NULL;
+	int code = RH_OK;
+
 	pthread_mutex_lock(&issuers->lock);
 	if (issuers->shown == NULL || issuers->shown->version != version) {
 		code = load(issuers->ledger, version, &now, error);

@@ -19,6 +19,9 @@ struct issuers_view {
 	size_t count;
 };
 int issuers_hold(struct issuers *issuers, const struct issuers_view **ret, rh_error *error);
+/* The same, when the ledger's version of them is known already. */
+int issuers_hold_version(
+    struct issuers *issuers, int64_t version, const struct issuers_view **ret, rh_error *error);
 void issuers_release(struct issuers *issuers, const struct issuers_view *view);
 
 /*

@@ -65,6 +65,7 @@ int ledger_key(char ret[LEDGER_KEY_SIZE], const char *issuer, const char *id, rh
 struct recognising {
 	struct ledger_license *licenses;
 	size_t count;
+	int64_t version; /* of the issuers */
 };
 
 static int on_license(void *context, size_t index, const struct row *row, rh_error *error)
@@ -98,19 +99,25 @@ static int recognise(struct change *change, void *context, rh_error *error)
 		text_hex(digests[i], recognising->licenses[i].digest, DIGEST_SIZE);
 		values[i] = value_text(digests[i]);
 	}
-	code = database_query_many(change->connection, &select, values, recognising->count,
-	    on_license, recognising, error);
+	code = issuers_version(change, &recognising->version, error);
+	if (code == RH_OK)
+		code = database_query_many(change->connection, &select, values,
+		    recognising->count, on_license, recognising, error);
 	free(digests);
 	free(values);
 	return code;
 }
 
-int ledger_recognise(
-    struct ledger *ledger, struct ledger_license *ret, size_t count, rh_error *error)
+int ledger_recognise(struct ledger *ledger, struct ledger_license *ret, size_t count,
+    int64_t *ret_version, rh_error *error)
 {
-	struct recognising recognising = {ret, count};
+	struct recognising recognising = {.licenses = ret, .count = count};
+	int code;
 
 	for (size_t i = 0; i < count; i++)
 		*ret[i].key = '\0';
-	return reading_run(ledger, 0, recognise, &recognising, NULL, NULL, error);
+	code = reading_run(ledger, 0, recognise, &recognising, NULL, NULL, error);
+	if (code == RH_OK && ret_version != NULL)
+		*ret_version = recognising.version;
+	return code;
 }

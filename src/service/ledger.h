@@ -52,9 +52,10 @@ struct ledger_visitor {
 /*
  * Fills licences that are known by their digest, so that their documents need no proof again;
  * ${ret[i].key} is "" for the others.  ${ret[i].digest} is set by the caller.
+ * ${ret_version}: as of ledger_issuers_version, at the same moment; may be NULL.
  */
-int ledger_recognise(
-    struct ledger *ledger, struct ledger_license *ret, size_t count, rh_error *error);
+int ledger_recognise(struct ledger *ledger, struct ledger_license *ret, size_t count,
+    int64_t *ret_version, rh_error *error);
 
 /* ---- What is answered ---- */
 

@@ -130,12 +130,17 @@ int ledger_issuers(struct ledger *ledger,
 	return reading_run(ledger, 0, list_issuers, &listing, NULL, NULL, error);
 }
 
-static int read_version(struct change *change, void *context, rh_error *error)
+int issuers_version(struct change *change, int64_t *ret, rh_error *error)
 {
 	static const struct statement select = {
 	    "ledger_issuers_version", "SELECT issuers_version FROM head WHERE id = 1", 0, ""};
 
-	return database_query(change->connection, &select, NULL, row_first, context, error);
+	return database_query(change->connection, &select, NULL, row_first, ret, error);
+}
+
+static int read_version(struct change *change, void *context, rh_error *error)
+{
+	return issuers_version(change, context, error);
 }
 
 int ledger_issuers_version(struct ledger *ledger, int64_t *ret, rh_error *error)

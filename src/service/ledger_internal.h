@@ -224,6 +224,8 @@ void requests_prune(struct ledger *ledger, int64_t now);
 
 /* RH_E_PIN_UNKNOWN. */
 int issuer_served(struct change *change, const char *name, rh_error *error);
+/* It is another one whenever issuers or their keys have changed. */
+int issuers_version(struct change *change, int64_t *ret, rh_error *error);
 
 /* ---- ledger_status.c ---- */
 

@@ -279,9 +279,11 @@ int items_find(struct change *change, struct items *items, rh_error *error)
 
 enum kind { KIND_POLICY = 1, KIND_EXCEPTION, KIND_ORIGINAL, KIND_HOLDER };
 
+/* They stand in the order of their numbers. */
 static int add_holder(struct item *item, const struct row *row, rh_error *error)
 {
 	struct holder *holder;
+	size_t place;
 
 	if (item->count.holder_count == item->holder_capacity) {
 		size_t capacity = item->holder_capacity == 0 ? 4 : 2 * item->holder_capacity;
@@ -293,7 +295,11 @@ static int add_holder(struct item *item, const struct row *row, rh_error *error)
 		item->count.holders = holders;
 		item->holder_capacity = capacity;
 	}
-	holder = &item->count.holders[item->count.holder_count++];
+	place = item->count.holder_count++;
+	for (; place > 0 && item->count.holders[place - 1].number > row_integer(row, 2);
+	     place--)
+		item->count.holders[place] = item->count.holders[place - 1];
+	holder = &item->count.holders[place];
 	row_copy(holder->computer, sizeof holder->computer, row, 1);
 	holder->number = row_integer(row, 2);
 	holder->since = row_integer(row, 3);
@@ -326,12 +332,11 @@ static int on_state(void *context, size_t index, const struct row *row, rh_error
 	return error_set(error, RH_E_INTERNAL, "a row of another kind came from the ledger");
 }
 
-/* Holders come last and in the order of their numbers. */
+/* All that counts, of whatever kind, in one question a licence. */
 static int load_states(struct change *change, struct items *items, rh_error *error)
 {
 	static const struct statement select = {"ledger_state",
-	    "SELECT 4 AS kind, s.computer, s.number, s.since, s.released,"
-	    " r.effective, s.number AS place"
+	    "SELECT 4, s.computer, s.number, s.since, s.released, r.effective, 0"
 	    " FROM slots s LEFT JOIN releases r ON r.computer = s.computer AND r.state = 0"
 	    " WHERE s.license = $1"
 	    " UNION ALL SELECT 1, '', p.computers, p.period, p.period_computers, p.cooldown,"
@@ -341,8 +346,7 @@ static int load_states(struct change *change, struct items *items, rh_error *err
 	    " UNION ALL SELECT 3, o.computer, 0, 0, o.released,"
 	    " (SELECT MIN(r.effective) FROM releases r"
 	    " WHERE r.computer IN (o.computer, o.license_key) AND r.state = 0), 0"
-	    " FROM originals o WHERE o.license_key = $2 AND $2 <> ''"
-	    " ORDER BY 1, 7",
+	    " FROM originals o WHERE o.license_key = $2 AND $2 <> ''",
 	    3, "tti"};
 
 	for (size_t i = 0; i < items->count; i++) {

@@ -362,7 +362,7 @@ static int do_recognise(unsigned n, rh_error *error)
 	struct ledger_license l = document("read", "K");
 
 	(void)n;
-	return ledger_recognise(f->ledger, &l, 1, error);
+	return ledger_recognise(f->ledger, &l, 1, NULL, error);
 }
 
 static int on_issuer(void *context, const struct ledger_issuer *issuer, rh_error *error)

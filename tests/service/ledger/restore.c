@@ -426,15 +426,15 @@ static void test_recognise(void **state)
 	assert_costs(plan_one(f, NOW, "c2", NULL, &l), 2, 7);
 	memset(found, 0, sizeof found);
 	memcpy(found[1].digest, l.digest, DIGEST_SIZE);
-	assert_ok(ledger_recognise(f->ledger, found, 2, error));
+	assert_ok(ledger_recognise(f->ledger, found, 2, NULL, error));
 	assert_string_equal(found[1].key, "");
 	assert_granted(restore_one(f, NOW, "c2", NULL, &l), 2, 7);
-	assert_ok(ledger_recognise(f->ledger, found, 2, error));
+	assert_ok(ledger_recognise(f->ledger, found, 2, NULL, error));
 	assert_string_equal(found[0].key, "");
 	assert_memory_equal(&found[1], &l, sizeof l);
 	/* Not of issuers that are no longer served. */
 	assert_ok(ledger_issuer_remove(f->ledger, NOW, "local:test", ISSUER, error));
-	assert_ok(ledger_recognise(f->ledger, found, 2, error));
+	assert_ok(ledger_recognise(f->ledger, found, 2, NULL, error));
 	assert_string_equal(found[1].key, "");
 }
 
@@ -453,7 +453,7 @@ static void test_renewed(void **state)
 	assert_granted(restore_one(f, NOW, "c3", "K2", &later), 3, 6);
 	assert_free(restore_one(f, NOW, "c1", "K", &later), 1, 6);
 	memcpy(found.digest, later.digest, DIGEST_SIZE);
-	assert_ok(ledger_recognise(f->ledger, &found, 1, error));
+	assert_ok(ledger_recognise(f->ledger, &found, 1, NULL, error));
 	assert_string_equal(found.title, "New title");
 	assert_string_equal(found.original, "K");
 	/* The earlier one brings nothing back. */
