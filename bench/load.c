@@ -272,7 +272,8 @@ static void ledger_restore(struct load *load, const char *computer, size_t numbe
 		license_make(&licenses[i], number * PER_RESTORE + i);
 	random_text(idempotency, 18);
 	random_text(nonce, 42);
-	must(ledger_recognise(load->ledger, licenses, PER_RESTORE, NULL, &error), &error, "look");
+	must(ledger_recognise(load->ledger, licenses, PER_RESTORE, NULL, &error), &error,
+	    "look");
 	for (size_t i = 0; i < PER_RESTORE; i++)
 		license_make(&licenses[i], number * PER_RESTORE + i);
 	must(ledger_plan(load->ledger, clock_now(), &visitor, licenses, PER_RESTORE, outcomes,
