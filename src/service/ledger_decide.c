@@ -199,7 +199,9 @@ static struct refusal check(const struct count *count, int64_t now)
 static bool has(const struct count *count, const char *computer, const char *claim, int64_t now,
     struct ledger_outcome *ret)
 {
-	bool claims = claim != NULL && *claim != '\0' && strcmp(claim, count->original) == 0;
+	/* A claim counts for the first computer that makes it, and for no other. */
+	bool claims = claim != NULL && *claim != '\0' && strcmp(claim, count->original) == 0 &&
+		      count->original_computer[0] == '\0';
 
 	if (count_original_there(count, now) && *count->original != '\0' &&
 	    (claims ||

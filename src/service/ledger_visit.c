@@ -106,7 +106,8 @@ static int set_original(
 {
 	static const struct statement put = {"ledger_original_put",
 	    "INSERT INTO originals (license_key, computer) VALUES ($1, $2)"
-	    " ON CONFLICT (license_key) DO UPDATE SET computer = excluded.computer",
+	    " ON CONFLICT (license_key) DO UPDATE SET computer = excluded.computer"
+	    " WHERE originals.computer = ''",
 	    2, "tt"};
 	static const struct statement name = {"ledger_original_name",
 	    "UPDATE computers SET license_key = $1 WHERE computer = $2", 2, "tt"};
@@ -119,6 +120,8 @@ static int set_original(
 	    value_text(claim), value_text(computer), value_integer(change->now)};
 	int code = database_query(change->connection, &put, values, NULL, NULL, error);
 
+	if (code == RH_OK && connection_changes(change->connection) == 0)
+		return RH_OK; /* another one was first */
 	if (code == RH_OK)
 		code = database_query(change->connection, &name, values, NULL, NULL, error);
 	if (code == RH_OK)
@@ -159,8 +162,11 @@ int visit_claim(struct change *change, const struct ledger_visitor *visitor, rh_
 		return code;
 	code = database_query(change->connection, &select,
 	    (const struct value[]){value_text(visitor->claim)}, on_original, &original, error);
-	if (code != RH_OK || original.released ||
-	    strcmp(original.computer, visitor->computer) == 0)
+	/*
+	 * One licence key stands for one computer: whoever holds it could sign claims for any
+	 * number of others.
+	 */
+	if (code != RH_OK || original.released || original.computer[0] != '\0')
 		return code;
 	return set_original(change, visitor->computer, visitor->claim, error);
 }

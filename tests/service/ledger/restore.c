@@ -83,9 +83,12 @@ static void test_claim_later(void **state)
 	free(status.computers);
 	assert_free(restore_one(f, NOW, "c1", "K", &other), 2, 4);
 	assert_granted(restore_one(f, NOW, "c2", NULL, &l), 2, 4);
-	/* The key was moved to another computer, which proves it. */
-	assert_free(restore_one(f, NOW, "c9", "K", &l), 1, 4);
-	assert_granted(restore_one(f, NOW, "c1", NULL, &l), 3, 4);
+	/* Who holds the key may sign claims for any number of computers: they count. */
+	assert_costs(plan_one(f, NOW, "c9", "K", &l), 3, 4);
+	assert_granted(restore_one(f, NOW, "c9", "K", &l), 3, 4);
+	assert_granted(restore_one(f, NOW, "c8", "K", &l), 4, 4);
+	assert_refused(restore_one(f, NOW, "c7", "K", &l), PROBLEM_LIMIT, 4, 4);
+	assert_free(restore_one(f, NOW, "c1", NULL, &l), 1, 4);
 }
 
 static void test_limits_of(void **state)
