@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "authority/fetch.h"
 #include "base/text.h"
 #include "crypto/managed.h"
 
@@ -217,7 +218,8 @@ static void refuse(
 	bool limit = about_limit(name);
 
 	managed_fail(run, content, limit ? RH_E_LIMIT_REACHED : RH_E_SERVICE_REFUSED, words);
-	if (limit && reply->page != NULL)
+	/* Whoever hears of it opens it in a browser: no script, no file. */
+	if (limit && reply->page != NULL && authority_is_address(reply->page))
 		report_limit(run->report,
 		    license_view(&view, run->report->language, &content->row.facts,
 			content->row.bytes, content->row.added),

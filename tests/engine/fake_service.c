@@ -158,7 +158,7 @@ static void decide(
 		reply->computers = full ? FAKE_LIMIT : 1;
 		reply->code = full ? "limit-reached" : "license-blocked";
 		reply->detail = full ? "It is on four computers." : "It was blocked.";
-		reply->page = full ? "https://licences.example/cases/one" : NULL;
+		reply->page = full ? fake->page : NULL;
 	} else {
 		reply->result = commit ? MESSAGE_GRANTED : MESSAGE_COSTS;
 		reply->computers = fake->ledger[entry].computers + 2;
@@ -518,6 +518,7 @@ void fake_close(struct fake *fake)
 void fake_forget(struct fake *fake)
 {
 	fake->mode = FAKE_WORKS;
+	strcpy(fake->page, "https://licences.example/cases/one");
 	fake->after = 0;
 	fake->limited[0] = fake->refused[0] = '\0';
 	fake->requests = fake->computers = fake->plans = fake->commits = 0;

@@ -35,6 +35,7 @@ struct fake {
 	char name[64]; /* the address that its statements name: usually the same */
 	/* The script. */
 	enum fake_mode mode; /* of plans and commits */
+	char page[64]; /* where a limit points at */
 	unsigned after; /* that go well before it */
 	char limited[32]; /* ids that hold this text have reached their limit; "": none */
 	char refused[32]; /* or are refused otherwise */

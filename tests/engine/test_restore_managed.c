@@ -398,6 +398,13 @@ static void limit_reached(void **state)
 	    restore(store, &(struct try){.plan = true}, &heard, &summary), RH_E_LIMIT_REACHED);
 	assert_int_equal(heard.codes[RH_E_LIMIT_REACHED], 10);
 	assert_int_equal(heard.limits, 10);
+	/* What no browser should be given is not told. */
+	strcpy(fake->page, "javascript:alert(1)");
+	assert_int_equal(
+	    restore(store, &(struct try){.plan = true}, &heard, &summary), RH_E_LIMIT_REACHED);
+	assert_int_equal(heard.codes[RH_E_LIMIT_REACHED], 10);
+	assert_int_equal(heard.limits, 0);
+	strcpy(fake->page, "https://licences.example/cases/one");
 	assert_int_equal(
 	    restore(store, &(struct try){.media = NULL}, &heard, &summary), RH_E_LIMIT_REACHED);
 	assert_int_equal(heard.codes[RH_E_LIMIT_REACHED], 10);
