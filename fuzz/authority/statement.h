@@ -58,11 +58,12 @@ static inline char *statement_of(
 	int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);                          \
 	int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)                           \
 	{                                                                                      \
-		char *text = strndup((const char *)data, size), *made;                         \
+		char *text = calloc(1, size + 1), *made;                                       \
                                                                                                \
 		statement_begin();                                                             \
 		if (text == NULL)                                                              \
 			abort();                                                               \
+		memcpy(text, data, size);                                                      \
 		statement_code(check(text));                                                   \
 		free(text);                                                                    \
 		made = statement_of(type, service, data, size);                                \
