@@ -153,10 +153,11 @@ static struct ledger_license document(const char *id, const char *original)
 static int restore(unsigned n, bool plan, rh_error *error)
 {
 	struct ledger_license l[3];
-	char computer[40], key[40];
+	char computer[40], key[40], claim[40];
+	/* A claim changes something for the first computer alone, so each has its own. */
 	struct ledger_visitor visitor = {.computer = numbered(computer, "back", n),
-	    .claim = "K",
-	    .owner_license_key = "K",
+	    .claim = numbered(claim, "K", n),
+	    .owner_license_key = claim,
 	    .owner_release = "R"};
 	struct ledger_outcome o[3];
 	enum problem problem = PROBLEM_NONE;
