@@ -248,8 +248,15 @@ static int make_schema(sqlite3 *db, const char *path, rh_error *error)
 	int64_t version = 0;
 	int code, result;
 
-	/* Before anything is written to a file that may be somebody else's. */
+	/*
+	 * Before anything is written to a file that may be somebody else's; in one transaction,
+	 * because another program may be making it.
+	 */
+	result = sqlite3_exec(db, "BEGIN", NULL, NULL, NULL);
+	if (result != SQLITE_OK)
+		return sqlite_failed(db, result, "reading its version", error);
 	code = version_of(db, path, &version, error);
+	sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
 	if (code != RH_OK)
 		return code;
 	result = sqlite3_exec(db, "PRAGMA journal_mode = WAL", NULL, NULL, NULL);

@@ -230,7 +230,7 @@ static void expect_one_head(struct database *database)
 static void test_openers(void **state)
 {
 	(void)state;
-	for (int round = 0; round < 3; round++) {
+	for (int round = 0; round < 8; round++) {
 		struct opener openers[THREADS] = {{0}};
 		struct kit_place place;
 
