@@ -42,6 +42,8 @@ enum rh_code {
 	RH_E_WRITE = 25, /* the medium does not write */
 	RH_E_FULL = 26, /* no space left on the medium */
 	RH_E_READ_BACK = 27, /* the medium gives back other bytes than were written */
+	RH_E_FILE_TOO_BIG = 28, /* the file system takes no file of that size */
+	RH_E_MEDIUM_GONE = 29, /* the medium was taken away in the middle */
 
 	/* The backup. */
 	RH_E_BACKUP_EXISTS = 40, /* a backup is there, overwriting was not asked for */
@@ -50,6 +52,8 @@ enum rh_code {
 	RH_E_BACKUP_NEWER = 43, /* written by a later version */
 	RH_E_BACKUP_BUSY = 44, /* another run writes to the same directory */
 	RH_E_NOT_ALL_STORED = 45, /* some licences were not restored */
+	RH_E_BACKUP_MENDABLE = 46, /* the backup is damaged, and its parity file can mend it */
+	RH_E_PARITY = 47, /* there is no parity file that is of use */
 
 	/* Secrets of the owner. */
 	RH_E_SECRET_NEEDED = 60, /* the backup opens with a recovery key, none was given */

@@ -115,7 +115,8 @@ enum rh_operation {
 	RH_OPERATION_EXPORT = 5,
 	RH_OPERATION_CHECK = 6, /* of a store */
 	RH_OPERATION_INSPECT = 7,
-	RH_OPERATION_INDIVIDUALIZE = 8
+	RH_OPERATION_INDIVIDUALIZE = 8,
+	RH_OPERATION_REPAIR = 9
 };
 
 enum rh_event_type {
@@ -131,8 +132,54 @@ enum rh_event_type {
 	RH_EVENT_NOTICE = 9, /* something the owner should know */
 	RH_EVENT_LIMIT = 10, /* the limit stopped a licence: ${text} is an address to open */
 	RH_EVENT_NEEDS_INDIVIDUALIZATION = 11, /* and was not allowed: ${text} is the privacy address */
-	RH_EVENT_INDIVIDUALIZE = 12 /* individualization goes on: ${individualize} */
+	RH_EVENT_INDIVIDUALIZE = 12, /* individualization goes on: ${individualize} */
+	RH_EVENT_MEDIUM = 13, /* what the directory lies on: ${medium} */
+	RH_EVENT_DAMAGE = 14, /* a run of bad bytes on the medium: ${damage} */
+	RH_EVENT_CONDITION = 15 /* how a backup has lasted, after all of it was looked at: ${condition} */
 };
+
+/* What a path lies on, as far as the system tells: texts may be "". */
+typedef struct rh_medium {
+	const char *kind; /* "usb", "card", "disk", "loop", "memory", "network", "other" */
+	const char *name; /* vendor and model */
+	const char *device; /* as it is mounted: "/dev/sdb1" */
+	const char *mount; /* where */
+	const char *file_system; /* "exfat" */
+	int32_t removable;
+	int32_t read_only;
+	int32_t holds_store; /* the licence store lies on the same disk */
+	int32_t reserved;
+	uint64_t bytes_total;
+	uint64_t bytes_free;
+	uint64_t file_max; /* largest file that it takes; 0: no limit that matters */
+} rh_medium;
+
+typedef struct rh_damage {
+	const char *file; /* name within the directory */
+	uint64_t offset; /* of the first bad byte, by blocks of 4,096 */
+	uint64_t bytes; /* how many */
+	int32_t lost; /* they cannot be made anew from the parity file */
+	int32_t reserved;
+} rh_damage;
+
+enum rh_state {
+	RH_STATE_WHOLE = 0, /* every byte is as it was written */
+	RH_STATE_MENDABLE = 1, /* some are not, and rh_repair makes them anew */
+	RH_STATE_LOST = 2, /* some are lost */
+	RH_STATE_UNKNOWN = 3 /* there is no parity file that could tell */
+};
+/* The state's name as in JSON ("mendable"), NULL past the last one. */
+RH_API const char *rh_state_name(int state);
+
+typedef struct rh_condition {
+	const char *file; /* of the backup */
+	int32_t state; /* enum rh_state */
+	uint32_t reserve; /* percent of the parity's reserve that is used where most is */
+	uint64_t bytes; /* of the backup and its parity file */
+	uint64_t bytes_bad; /* in blocks of 4,096 */
+	uint64_t bytes_lost; /* of these: cannot be made anew */
+	uint64_t bytes_mended; /* by rh_repair, or by a restore in memory */
+} rh_condition;
 
 /* How far an individualization is; WM_INDIVIDUALIZE_STATUS of the SDK. */
 enum rh_individualize_state { /* DRM_INDIVIDUALIZATION_STATUS */
@@ -161,7 +208,10 @@ enum rh_event_field {
 	RH_FIELD_DONE = 4, /* licenses_done, bytes_done */
 	RH_FIELD_LICENSE = 8, /* license */
 	RH_FIELD_TEXT = 16, /* text */
-	RH_FIELD_INDIVIDUALIZE = 32 /* individualize */
+	RH_FIELD_INDIVIDUALIZE = 32, /* individualize */
+	RH_FIELD_MEDIUM = 64, /* medium */
+	RH_FIELD_DAMAGE = 128, /* damage */
+	RH_FIELD_CONDITION = 256 /* condition */
 };
 
 typedef struct rh_event {
@@ -178,6 +228,9 @@ typedef struct rh_event {
 	const char *text; /* what was wrong with what, or ""; never NULL */
 	const char *next_step; /* what the owner can do, or ""; never NULL */
 	const rh_individualize *individualize; /* NULL unless RH_FIELD_INDIVIDUALIZE */
+	const rh_medium *medium; /* NULL unless RH_FIELD_MEDIUM */
+	const rh_damage *damage; /* NULL unless RH_FIELD_DAMAGE */
+	const rh_condition *condition; /* NULL unless RH_FIELD_CONDITION */
 } rh_event;
 
 /* The event type's name as in JSON ("begin"), NULL past the last type. */
@@ -502,10 +555,11 @@ typedef struct rh_backup_options {
 	const char *const *recipients; /* further age recipients: "age1..." */
 	size_t recipient_count;
 	const char *passphrase; /* also write recovery.age, or NULL */
+	unsigned parity; /* percent of the backup that its parity file can make anew, at most 100; 0: none */
 } rh_backup_options;
 #define RH_BACKUP_OPTIONS_INIT                                                                 \
 	{                                                                                      \
-		sizeof(rh_backup_options), 0, 1, NULL, 0, NULL                                 \
+		sizeof(rh_backup_options), 0, 1, NULL, 0, NULL, 10                             \
 	}
 
 /*
@@ -515,7 +569,7 @@ typedef struct rh_backup_options {
  * go only after that.  RH_OK also if restricted licences were left out: each
  * is a RESTRICTED event, and counted in ${summary}, which may be NULL.
  * RH_E_BACKUP_EXISTS, RH_E_BACKUP_BUSY, RH_E_NO_DIRECTORY, RH_E_NOT_DIRECTORY,
- * RH_E_ACCESS, RH_E_FULL, RH_E_WRITE, RH_E_READ_BACK, RH_E_RECIPIENT,
+ * RH_E_ACCESS, RH_E_FULL, RH_E_FILE_TOO_BIG, RH_E_WRITE, RH_E_MEDIUM_GONE, RH_E_READ_BACK, RH_E_RECIPIENT,
  * RH_E_STORE_..., RH_E_CANCELED.  ${options} NULL: as RH_BACKUP_OPTIONS_INIT.
  */
 RH_API int rh_backup(rh_store *store, const char *directory, const rh_backup_options *options,
@@ -544,7 +598,9 @@ typedef struct rh_open_options {
 
 /*
  * Restores the newest complete backup of ${directory} into ${store}: what needs no service
- * in one transaction.  ${store} may be NULL for a plan: a computer without a store.
+ * in one transaction.  Damage is mended in memory where the parity file can (CONDITION event).
+ * If no backup there is complete even so, every licence of the newest that is whole is
+ * restored, and each other one is a LICENSE event with RH_E_LICENSE_DAMAGED.  ${store} may be NULL for a plan: a computer without a store.
  * Without a recovery key and a passphrase it opens with
  * this computer's own key, or with the recovery key that the store keeps.
  * Licences that are there are left as they are, but for the more
@@ -656,14 +712,28 @@ RH_API int rh_license_verify_grant(
 /* ---- Looking into a backup --------------------------------------------- */
 
 /*
- * Checks the newest backup of ${directory}.  With a key (options, or those of
+ * Checks the newest backup of ${directory}.  First, without any key, every byte of it and its
+ * parity file: DAMAGE events and one CONDITION.  Then, with a key (options, or those of
  * ${store}, which may be NULL): authenticates, parses and compares every licence
  * with the manifest, and each signature, as far as its issuer is trusted by ${store} or by a
  * backup that is proven (RH_E_LICENSE_ISSUER if nothing else is wrong but that some
- * are not).  Without one: the structure only, and ${summary->done} is 0.
+ * are not); licences that are lost are LICENSE events.  Without one ${summary->done} is 0.
+ * RH_OK; RH_E_BACKUP_MENDABLE if rh_repair can make it whole; RH_E_BACKUP_CORRUPT if it cannot.
  */
 RH_API int rh_verify(rh_store *store, const char *directory, const rh_open_options *options,
     const rh_listener *listener, rh_summary *summary, rh_error *error);
+
+/*
+ * Mends every backup of ${directory} that its parity file can mend; needs no key.  With
+ * ${target}, another directory, the newest one is copied there, mended, and ${directory} left as it is;
+ * else bad blocks alone are written, in their place: whatever happens in between, no
+ * byte that was good is worse than before.  DAMAGE events, and a CONDITION for each backup.  ${*ret} (may be NULL):
+ * of all together.  RH_OK: all are whole now.  RH_E_BACKUP_CORRUPT: something is lost; what could
+ * be mended was.  RH_E_PARITY: damaged, and nothing to mend with.  RH_E_BACKUP_MISSING, RH_E_BACKUP_EXISTS,
+ * RH_E_BACKUP_BUSY, RH_E_ACCESS, RH_E_WRITE, RH_E_FULL, RH_E_MEDIUM_GONE, RH_E_READ_BACK, RH_E_CANCELED.
+ */
+RH_API int rh_repair(const char *directory, const char *target, const rh_listener *listener,
+    rh_condition *ret, rh_error *error);
 
 /* One complete backup in a directory. */
 typedef struct rh_generation {
@@ -672,6 +742,8 @@ typedef struct rh_generation {
 	int64_t created;
 	uint64_t bytes; /* size of the file */
 	int whole; /* its structure is complete, as far as seen without a key */
+	int parity; /* a parity file lies beside it */
+	int mendable; /* not whole, but the parity file makes its structure whole */
 } rh_generation;
 
 /* What the first member of an opened backup says. */

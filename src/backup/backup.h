@@ -9,7 +9,7 @@
  * knows the store or the licence formats.
  */
 
-#define BACKUP_FORMAT_VERSION 2 /* with managed secrets; 1 without */
+#define BACKUP_FORMAT_VERSION 3 /* 1 and 2 are read */
 #define BACKUP_ID_SIZE 17 /* 16 hex digits and NUL */
 #define BACKUP_NAME_SIZE 64 /* of a generation's file */
 #define FRAME_TARGET (1u << 20) /* bytes of tar after which a frame ends */
@@ -41,6 +41,8 @@ struct backup_generation {
 	int64_t created; /* from the name */
 	uint64_t bytes;
 	bool whole; /* age_check_structure */
+	bool parity; /* a parity file lies beside it */
+	bool mendable; /* not whole, but its parity file has its structure whole */
 };
 
 /*
@@ -65,6 +67,64 @@ int backup_recovery_read(struct backup_directory *directory, const char *passphr
     struct age_identity *ret, rh_error *error);
 int backup_recovery_write(struct backup_directory *directory, const char *passphrase,
     const struct age_identity *identity, rh_error *error);
+
+/* ---- Parity: what a medium did to a backup, and the cure ---- */
+
+enum backup_condition {
+	BACKUP_WHOLE, /* every byte is as it was written */
+	BACKUP_MENDABLE, /* some are not, and the parity file can make them anew */
+	BACKUP_LOST, /* some are lost */
+	BACKUP_UNKNOWN /* there is no parity file that could tell */
+};
+
+/* What backup_check and backup_repair found and did; both files of a generation together. */
+struct backup_state {
+	enum backup_condition
+	    condition; /* of the backup; the parity file alone is never lost */
+	uint64_t bytes; /* looked at */
+	uint64_t bytes_bad; /* in blocks of 4,096 bytes */
+	uint64_t bytes_lost; /* of these */
+	uint64_t bytes_mended; /* by backup_repair */
+	unsigned reserve; /* percent of the reserve that is used where most is; 0 to 100 */
+	char reason[128]; /* of BACKUP_UNKNOWN: why the parity file is of no use */
+};
+
+/* Who listens; every member may be NULL. */
+struct backup_watch {
+	/*
+	 * A run of bad bytes in ${file}, in the order of files and offsets; ${lost}: they
+	 * cannot be mended.  A file that is too short ends in such a run.
+	 */
+	void (*on_damage)(
+	    void *context, const char *file, uint64_t offset, uint64_t bytes, bool lost);
+	void (*on_total)(void *context, uint64_t bytes); /* there are to look at */
+	void (*on_bytes)(void *context, uint64_t bytes); /* more were looked at */
+	int (*stop)(void *context); /* other than 0: RH_E_CANCELED */
+	void *context;
+};
+
+/*
+ * Looks at every byte of the generation ${file} and of its parity file; needs no key.
+ * RH_OK whatever was found; RH_E_BACKUP_MISSING, RH_E_READ if the medium is gone,
+ * RH_E_CANCELED.
+ */
+int backup_check(struct backup_directory *directory, const char *file,
+    const struct backup_watch *watch, struct backup_state *ret, rh_error *error);
+
+/*
+ * Mends what can be mended of the generation ${file} and of its parity file.  Without ${to}
+ * in their place, bad blocks alone, the backup first: at each instant no good byte has been
+ * overwritten.  With ${to}, another directory that is open for writing, whole copies of both
+ * appear there, read back and renamed into place as a backup is, and nothing changes in
+ * ${directory}; if anything is lost there is no copy.  Directories without ${to} must be open
+ * for writing. RH_OK if ${ret->condition} is BACKUP_WHOLE in the end; RH_E_BACKUP_CORRUPT if
+ * something is lost (what could be mended was), RH_E_PARITY if there is nothing to mend with,
+ * RH_E_BACKUP_EXISTS if ${to} has a file of that name, RH_E_READ_BACK,
+ * RH_E_WRITE, RH_E_FULL, RH_E_CANCELED.
+ */
+int backup_repair(struct backup_directory *directory, const char *file,
+    struct backup_directory *to, const struct backup_watch *watch, struct backup_state *ret,
+    rh_error *error);
 
 /* ---- The first member, rehost.json ---- */
 
@@ -114,6 +174,20 @@ int backup_header_proven(const struct backup_header *header, const uint8_t key[K
 void backup_header_free(struct backup_header *header);
 
 /* ---- Frames: made and read on any thread ---- */
+
+/*
+ * A frame of licences, compressed.  Since version 3 what is told about it (its manifest,
+ * facts and proof) is a zstd frame of its own, which lies in the file at some distance: damage
+ * of the one leaves the other.  In versions 1 and 2 all is in ${licenses}.
+ */
+struct backup_frame {
+	struct buffer licenses; /* empty: lost, or the end */
+	struct buffer manifest; /* empty: lost, or there is none apart */
+	bool cut; /* ${licenses} stops in the middle, at damage */
+	bool alone; /* the manifest is lost: licences are what age has authenticated */
+};
+void backup_frame_clear(struct backup_frame *frame);
+void backup_frame_free(struct backup_frame *frame);
 
 struct frame_builder;
 int frame_builder_new(struct frame_builder **ret, rh_error *error);
@@ -166,7 +240,8 @@ size_t frame_license_size(size_t document, size_t secret, size_t state);
  * Ends the frame with its manifest and gives it compressed; the builder's, until begin.
  * Without a licence it is empty, and backup_writer_append takes that as nothing.
  */
-int frame_finish(struct frame_builder *builder, const struct buffer **ret, rh_error *error);
+int frame_finish(
+    struct frame_builder *builder, const struct backup_frame **ret, rh_error *error);
 
 /* Reads one compressed frame; one per thread, reused. */
 struct frame_parser;
@@ -183,11 +258,17 @@ void frame_parser_prove(
  * the parser's, until the next call.  RH_E_LICENSE_DAMAGED is given to
  * ${on_damaged} per licence (may be NULL: then the first one fails); anything else that
  * is wrong is RH_E_BACKUP_CORRUPT.
+ *
+ * Of a frame that is ${cut}, the licences that stand whole before the cut are given, and
+ * ${on_damaged} gets all others that its manifest lists; so it does for every licence of
+ * a manifest whose licences are lost.  Of a frame that is ${alone} what is there is given,
+ * without facts and unproven; at a cut the last one's name may be all that is known.
+ * ${damaged}: ${component}, and ${facts} and ${proven} as far as they are known; no more.
  */
-int frame_parse(struct frame_parser *parser, const struct buffer *frame,
+int frame_parse(struct frame_parser *parser, const struct backup_frame *frame,
     int (*on_license)(void *context, const struct frame_license *license, rh_error *error),
-    int (*on_damaged)(void *context, const char *component, const rh_error *why), void *context,
-    rh_error *error);
+    int (*on_damaged)(void *context, const struct frame_license *damaged, const rh_error *why),
+    void *context, rh_error *error);
 
 /* ---- The whole file ---- */
 
@@ -198,47 +279,65 @@ struct backup_writer;
  * signed by ${signing_key} (P-256 scalar).  Fills ${header->id}, ${header->created}
  * (later than every generation there), ${header->format_version}, and ${header->generator}
  * if it is empty; ${header->computer_key} is not read.  ${proof_key} NULL: without proof; else
- * the frames want theirs, too.
+ * the frames want theirs, too.  ${parity}: percent, 0 for no parity file.
  * ${directory} outlives the writer.
  */
 int backup_writer_new(struct backup_directory *directory, struct backup_header *header,
     const uint8_t *signing_key, const uint8_t *proof_key,
-    const struct age_recipient *recipients, size_t count, struct backup_writer **ret,
-    rh_error *error);
+    const struct age_recipient *recipients, size_t count, unsigned parity,
+    struct backup_writer **ret, rh_error *error);
+/* Takes the manifest's bytes; it is written some frames later. */
 int backup_writer_append(
-    struct backup_writer *writer, const struct buffer *frame, rh_error *error);
+    struct backup_writer *writer, const struct backup_frame *frame, rh_error *error);
 
 /*
- * Ends the archive, flushes it, reads it back from the medium and compares.  Still
- * under its temporary name.  ${stop}, if not NULL, is asked now and then and stops with
- * RH_E_CANCELED when it returns other than 0.
+ * Ends the archive, flushes it, reads it back from the medium and compares; then the same
+ * with its parity file.  Both still under temporary names.  ${stop}, if not NULL, is asked now
+ * and then and stops with RH_E_CANCELED when it returns other than 0.
  */
 int backup_writer_finish(
     struct backup_writer *writer, int (*stop)(void *context), void *context, rh_error *error);
 
 /*
- * Writes HOW-TO-OPEN.txt if needed, renames the file into place and flushes the directory:
- * from here on it is a backup.  If only that flush fails the backup stays, beside the older
- * ones.
+ * Writes HOW-TO-OPEN.txt if needed, renames the parity file and then the backup into place
+ * and flushes the directory: from here on it is a backup.  If only that flush fails the backup
+ * stays, beside the older ones.
  */
 int backup_writer_commit(struct backup_writer *writer, rh_error *error);
 /* Size of the age file so far. */
 uint64_t backup_writer_bytes(const struct backup_writer *writer);
-/* Removes the temporary file unless it was committed; NULL is fine. */
+/* Removes the temporary files unless they were committed; NULL is fine. */
 void backup_writer_free(struct backup_writer *writer);
 
 struct backup_reader;
 
+/* What was found wrong while reading. */
+struct backup_wear {
+	uint64_t bytes_mended; /* in memory, by the parity file */
+	uint64_t
+	    bytes_lost; /* of the plaintext, by whole chunks; at least 1 if the end is lost */
+	bool header_lost; /* rehost.json: the header says nothing but the file's name */
+};
+
 /*
- * Opens ${file} of ${directory} and reads its header.  RH_E_SECRET_NEEDED,
+ * Opens ${file} of ${directory} and reads its header.  What is damaged is mended in memory
+ * where its parity file can.  RH_E_SECRET_NEEDED,
  * RH_E_SECRET_WRONG, RH_E_BACKUP_CORRUPT, RH_E_BACKUP_NEWER, RH_E_BACKUP_MISSING.
+ * ${salvage}: damage beyond that is passed over, as long as the age header opens: then
+ * backup_reader_next gives what is whole, and backup_reader_wear tells.
  */
 int backup_reader_new(struct backup_directory *directory, const char *file,
-    const struct age_keys *keys, struct backup_reader **ret, rh_error *error);
+    const struct age_keys *keys, bool salvage, struct backup_reader **ret, rh_error *error);
 const struct backup_header *backup_reader_header(const struct backup_reader *reader);
+/* Until now; complete at the end. */
+void backup_reader_wear(const struct backup_reader *reader, struct backup_wear *ret);
 
-/* The next frame of licences, compressed; empty in ${frame} at the authenticated end. */
-int backup_reader_next(struct backup_reader *reader, struct buffer *frame, rh_error *error);
+/*
+ * The next frame of licences, compressed; both parts of ${frame} are empty at the
+ * authenticated end, or, if damage is passed over, at the last that is there.
+ */
+int backup_reader_next(
+    struct backup_reader *reader, struct backup_frame *frame, rh_error *error);
 void backup_reader_free(struct backup_reader *reader);
 
 #endif

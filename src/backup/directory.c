@@ -260,7 +260,7 @@ static int examine(struct backup_directory *directory, struct backup_generation 
 {
 	char display[DISPLAY_SIZE];
 	struct file_source file = {.path = display};
-	struct age_source source = {file_source_read, &file, 0};
+	struct age_source source = {.read_at = file_source_read, .context = &file};
 	size_t recipients;
 	rh_error why = {0};
 	int code;

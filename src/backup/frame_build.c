@@ -11,7 +11,7 @@ struct frame_builder {
 	struct buffer tar;
 	struct buffer manifest;
 	struct buffer facts;
-	struct buffer compressed;
+	struct backup_frame frame;
 	struct frame_prover prover;
 	uint32_t number;
 	int64_t time;
@@ -44,7 +44,7 @@ void frame_builder_free(struct frame_builder *builder)
 	buffer_free_secret(&builder->tar);
 	buffer_free_secret(&builder->manifest);
 	buffer_free_secret(&builder->facts);
-	buffer_free_secret(&builder->compressed);
+	backup_frame_free(&builder->frame);
 	bytes_wipe(&builder->prover, sizeof builder->prover);
 	free(builder);
 }
@@ -62,7 +62,7 @@ int frame_begin(struct frame_builder *builder, uint32_t number, int64_t time, rh
 	buffer_clear(&builder->tar);
 	buffer_clear(&builder->manifest);
 	buffer_clear(&builder->facts);
-	buffer_clear(&builder->compressed);
+	backup_frame_clear(&builder->frame);
 	builder->number = number;
 	builder->time = time;
 	return RH_OK;
@@ -231,15 +231,30 @@ static int end_frame(struct frame_builder *builder, rh_error *error)
 		    builder, ".sha256", builder->manifest.data, builder->manifest.size, error);
 	if (code == RH_OK)
 		code = zframe_pack(builder->compressor, builder->tar.data, builder->tar.size,
-		    &builder->compressed, error);
+		    &builder->frame.licenses, error);
 	return code;
 }
 
-int frame_finish(struct frame_builder *builder, const struct buffer **ret, rh_error *error)
+int frame_finish(
+    struct frame_builder *builder, const struct backup_frame **ret, rh_error *error)
 {
 	int code = end_frame(builder, error);
 
 	if (code == RH_OK)
-		*ret = &builder->compressed;
+		*ret = &builder->frame;
 	return code;
+}
+
+void backup_frame_clear(struct backup_frame *frame)
+{
+	buffer_clear(&frame->licenses);
+	buffer_clear(&frame->manifest);
+	frame->cut = frame->alone = false;
+}
+
+void backup_frame_free(struct backup_frame *frame)
+{
+	buffer_free_secret(&frame->licenses);
+	buffer_free_secret(&frame->manifest);
+	backup_frame_clear(frame);
 }

@@ -444,15 +444,16 @@ static int give_item(const struct frame_parser *parser, const struct item *item,
 	return on_license(context, &license, error);
 }
 
-static int read_frame(struct frame_parser *parser, const struct buffer *frame, rh_error *error)
+static int read_frame(
+    struct frame_parser *parser, const struct backup_frame *frame, rh_error *error)
 {
 	struct lists lists = {0};
 	int code;
 
 	parser->count = 0;
 	parser->proven = false;
-	code = zframe_unpack(
-	    parser->decompressor, frame->data, frame->size, FRAME_MAX, &parser->tar, error);
+	code = zframe_unpack(parser->decompressor, frame->licenses.data, frame->licenses.size,
+	    FRAME_MAX, &parser->tar, error);
 	if (code == RH_OK)
 		code = read_members(parser, &lists, error);
 	if (code == RH_OK && lists.manifest.bytes == NULL && parser->count > 0)
@@ -468,10 +469,10 @@ static int read_frame(struct frame_parser *parser, const struct buffer *frame, r
 	return code;
 }
 
-int frame_parse(struct frame_parser *parser, const struct buffer *frame,
+int frame_parse(struct frame_parser *parser, const struct backup_frame *frame,
     int (*on_license)(void *context, const struct frame_license *license, rh_error *error),
-    int (*on_damaged)(void *context, const char *component, const rh_error *why), void *context,
-    rh_error *error)
+    int (*on_damaged)(void *context, const struct frame_license *damaged, const rh_error *why),
+    void *context, rh_error *error)
 {
 	int code = read_frame(parser, frame, error);
 
@@ -483,7 +484,8 @@ int frame_parse(struct frame_parser *parser, const struct buffer *frame,
 		if (code == RH_OK)
 			code = give_item(parser, item, on_license, context, error);
 		else if (code == RH_E_LICENSE_DAMAGED && on_damaged != NULL)
-			code = on_damaged(context, item->component, &why);
+			code = on_damaged(context,
+			    &(struct frame_license){.component = item->component}, &why);
 		else if (error != NULL)
 			*error = why;
 	}

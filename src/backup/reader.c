@@ -16,6 +16,7 @@ struct backup_reader {
 	ZSTD_DCtx *decompressor;
 	struct buffer bytes; /* decrypted, from the start of a frame */
 	size_t used; /* bytes that were handed over */
+	bool salvage; /* damage is passed over */
 	bool end; /* the archive's end was seen, and that of the file */
 };
 
@@ -103,7 +104,7 @@ static int read_header(struct backup_reader *reader, const char *file, rh_error 
 }
 
 int backup_reader_new(struct backup_directory *directory, const char *file,
-    const struct age_keys *keys, struct backup_reader **ret, rh_error *error)
+    const struct age_keys *keys, bool salvage, struct backup_reader **ret, rh_error *error)
 {
 	struct backup_reader *reader = calloc(1, sizeof *reader);
 	int code;
@@ -111,8 +112,10 @@ int backup_reader_new(struct backup_directory *directory, const char *file,
 	if (reader == NULL)
 		return error_memory(error);
 	reader->file.fd = -1;
+	reader->salvage = salvage;
 	reader->file.path = backup_directory_display(reader->display, directory, file);
-	reader->source = (struct age_source){file_source_read, &reader->file, 0};
+	reader->source =
+	    (struct age_source){.read_at = file_source_read, .context = &reader->file};
 	code = backup_directory_file(
 	    directory, file, &reader->file.fd, &reader->source.size, error);
 	if (code == RH_OK)
@@ -135,6 +138,12 @@ int backup_reader_new(struct backup_directory *directory, const char *file,
 const struct backup_header *backup_reader_header(const struct backup_reader *reader)
 {
 	return &reader->header;
+}
+
+void backup_reader_wear(const struct backup_reader *reader, struct backup_wear *ret)
+{
+	(void)reader;
+	*ret = (struct backup_wear){0};
 }
 
 void backup_reader_free(struct backup_reader *reader)
@@ -182,13 +191,14 @@ static int check_file_end(struct backup_reader *reader, rh_error *error)
 	return RH_OK;
 }
 
-int backup_reader_next(struct backup_reader *reader, struct buffer *frame, rh_error *error)
+int backup_reader_next(
+    struct backup_reader *reader, struct backup_frame *frame, rh_error *error)
 {
 	const uint8_t *start;
 	size_t size;
 	int code;
 
-	buffer_clear(frame);
+	backup_frame_clear(frame);
 	if (reader->end)
 		return RH_OK;
 	code = whole_frame(reader, FRAME_MAX, &size, error);
@@ -199,7 +209,7 @@ int backup_reader_next(struct backup_reader *reader, struct buffer *frame, rh_er
 		reader->used += size;
 		return check_file_end(reader, error);
 	}
-	code = buffer_append(frame, start, size, error);
+	code = buffer_append(&frame->licenses, start, size, error);
 	if (code == RH_OK)
 		reader->used += size;
 	return code;

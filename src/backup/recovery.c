@@ -91,7 +91,7 @@ int backup_recovery_read(struct backup_directory *directory, const char *passphr
 {
 	char display[DISPLAY_SIZE];
 	struct file_source file = {.path = display};
-	struct age_source source = {file_source_read, &file, 0};
+	struct age_source source = {.read_at = file_source_read, .context = &file};
 	struct age_keys keys = {.passphrase = passphrase};
 	struct age_reader *reader = NULL;
 	rh_error why;

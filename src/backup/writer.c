@@ -38,6 +38,7 @@ struct backup_writer {
 	uint8_t *read_block;
 	uint64_t flushed; /* bytes written */
 	uint64_t checked; /* bytes of these that were read back */
+	unsigned parity; /* percent; 0: none */
 };
 
 /* ---- Towards the medium ---- */
@@ -215,7 +216,7 @@ static int write_header(struct backup_writer *writer, struct backup_header *head
 	if (code == RH_OK)
 		code = zframe_pack(writer->compressor, tar.data, tar.size, &frame, error);
 	if (code == RH_OK)
-		code = backup_writer_append(writer, &frame, error);
+		code = age_writer_write(writer->age, frame.data, frame.size, error);
 	buffer_free(&tar);
 	buffer_free(&frame);
 	return code;
@@ -223,8 +224,8 @@ static int write_header(struct backup_writer *writer, struct backup_header *head
 
 int backup_writer_new(struct backup_directory *directory, struct backup_header *header,
     const uint8_t *signing_key, const uint8_t *proof_key,
-    const struct age_recipient *recipients, size_t count, struct backup_writer **ret,
-    rh_error *error)
+    const struct age_recipient *recipients, size_t count, unsigned parity,
+    struct backup_writer **ret, rh_error *error)
 {
 	struct backup_writer *writer;
 	int code;
@@ -236,6 +237,7 @@ int backup_writer_new(struct backup_directory *directory, struct backup_header *
 		return error_memory(error);
 	writer->directory = directory;
 	writer->fd = -1;
+	writer->parity = parity;
 	code = make_checksums(writer, error);
 	if (code == RH_OK)
 		code = zframe_compressor(&writer->compressor, error);
@@ -256,12 +258,17 @@ int backup_writer_new(struct backup_directory *directory, struct backup_header *
 	return RH_OK;
 }
 
-int backup_writer_append(
-    struct backup_writer *writer, const struct buffer *frame, rh_error *error)
+static int put(struct backup_writer *writer, const struct buffer *frame, rh_error *error)
 {
-	if (frame->size == 0)
-		return RH_OK;
 	return age_writer_write(writer->age, frame->data, frame->size, error);
+}
+
+int backup_writer_append(
+    struct backup_writer *writer, const struct backup_frame *frame, rh_error *error)
+{
+	if (frame->licenses.size == 0)
+		return RH_OK;
+	return put(writer, &frame->licenses, error);
 }
 
 /* ---- Ending ---- */
@@ -274,7 +281,7 @@ static int write_end(struct backup_writer *writer, rh_error *error)
 	int code = zframe_pack(writer->compressor, zeros, sizeof zeros, &frame, error);
 
 	if (code == RH_OK)
-		code = backup_writer_append(writer, &frame, error);
+		code = put(writer, &frame, error);
 	buffer_free(&frame);
 	if (code == RH_OK)
 		code = age_writer_finish(writer->age, error);

@@ -67,6 +67,12 @@ struct age_source {
 	    rh_error *error);
 	void *context;
 	uint64_t size; /* of the whole file, in bytes */
+	/*
+	 * Asked when bytes turn out not to be authentic, or not to be readable as what they
+	 * should be: true if from now on better ones may come, in a file of ${*ret_size} bytes.
+	 * NULL: never.
+	 */
+	bool (*doubt)(void *context, uint64_t *ret_size);
 };
 
 /* What opens a file; both may be absent. */
@@ -94,6 +100,13 @@ int age_reader_new(const struct age_source *source, const struct age_keys *keys,
  */
 int age_reader_read(
     struct age_reader *reader, void *bytes, size_t size, size_t *ret, rh_error *error);
+
+/*
+ * After RH_E_BACKUP_CORRUPT of age_reader_read: goes on behind the chunk that is not
+ * authentic; false if that was the last one.  The file's end is authentic only if
+ * age_reader_read has told it with RH_OK.
+ */
+bool age_reader_skip(struct age_reader *reader);
 
 /* Size of the plaintext, authenticated: opens the last chunk. */
 int age_reader_size(struct age_reader *reader, uint64_t *ret, rh_error *error);

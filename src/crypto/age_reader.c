@@ -205,6 +205,14 @@ int age_reader_read(
 	return RH_OK;
 }
 
+bool age_reader_skip(struct age_reader *reader)
+{
+	uint64_t chunk = reader->position / AGE_CHUNK_SIZE + 1;
+
+	reader->position = chunk * AGE_CHUNK_SIZE;
+	return chunk < reader->chunks;
+}
+
 int age_reader_size(struct age_reader *reader, uint64_t *ret, rh_error *error)
 {
 	int code = load_end(reader, error);

@@ -40,7 +40,7 @@ struct item {
 	struct buffer facts;
 	struct buffer sealed; /* secret */
 	struct frame_builder *builder;
-	const struct buffer *frame; /* the builder's */
+	const struct backup_frame *frame; /* the builder's */
 };
 
 static void item_free(void *context, void *pointer)
@@ -348,7 +348,7 @@ static int write_once(struct run *run, rh_error *error)
 		report_totals(run->report, run->sorting.licenses, run->sorting.bytes);
 		code = backup_writer_new(run->directory, &run->header,
 		    computer_signing_key(run->store->computer), run->proves ? run->proof : NULL,
-		    run->recipients, run->recipient_count, &run->writer, error);
+		    run->recipients, run->recipient_count, 0, &run->writer, error);
 	}
 	if (code == RH_OK)
 		code = store_cursor_new(run->store->store, false, &run->cursor, error);

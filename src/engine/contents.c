@@ -12,7 +12,7 @@
 /* One frame on its way: compressed, then its licences. */
 struct item {
 	struct contents *run;
-	struct buffer frame;
+	struct backup_frame frame;
 	struct frame_parser *parser;
 	struct store_sealer *sealer; /* NULL unless rows are sealed */
 	struct content *contents;
@@ -37,7 +37,7 @@ static void item_free(void *context, void *pointer)
 	for (size_t i = 0; i < item->capacity; i++)
 		content_free(&item->contents[i]);
 	free(item->contents);
-	buffer_free_secret(&item->frame);
+	backup_frame_free(&item->frame);
 	frame_parser_free(item->parser);
 	store_sealer_free(item->sealer);
 	free(item);
@@ -98,18 +98,17 @@ static int produce(void *context, void *pointer, bool *ret_end, rh_error *error)
 {
 	struct contents *run = context;
 	struct item *item = pointer;
-	struct buffer swap = item->frame;
+	struct backup_frame swap = item->frame;
 	int code;
 
-	if (run->first.size > 0) {
+	if (run->first.licenses.size > 0) {
 		item->frame = run->first;
 		run->first = swap;
-		buffer_clear(&run->first);
+		backup_frame_clear(&run->first);
 		return RH_OK;
 	}
-	buffer_clear(&item->frame);
 	code = backup_reader_next(run->reader, &item->frame, error);
-	*ret_end = item->frame.size == 0;
+	*ret_end = item->frame.licenses.size == 0 && item->frame.manifest.size == 0;
 	return code;
 }
 
@@ -184,14 +183,14 @@ static int on_license(void *context, const struct frame_license *members, rh_err
 	return content->chosen ? take_chosen(item, content, members, error) : RH_OK;
 }
 
-static int on_damaged(void *context, const char *component, const rh_error *why)
+static int on_damaged(void *context, const struct frame_license *damaged, const rh_error *why)
 {
 	struct item *item = context;
 	struct content *content = next_content(item);
 
 	if (content == NULL)
 		return RH_E_MEMORY;
-	snprintf(content->component, sizeof content->component, "%s", component);
+	snprintf(content->component, sizeof content->component, "%s", damaged->component);
 	return set_aside(item->run, content, RH_E_LICENSE_DAMAGED, why, NULL);
 }
 
@@ -287,10 +286,10 @@ static int take_sample(void *context, const struct frame_license *members, rh_er
 	return code;
 }
 
-static int skip_damaged(void *context, const char *component, const rh_error *why)
+static int skip_damaged(void *context, const struct frame_license *damaged, const rh_error *why)
 {
 	(void)context;
-	(void)component;
+	(void)damaged;
 	(void)why;
 	return RH_OK;
 }
@@ -303,7 +302,7 @@ int contents_learn(struct contents *run, rh_error *error)
 	int code;
 
 	code = backup_reader_next(run->reader, &run->first, error);
-	if (code != RH_OK || run->first.size == 0)
+	if (code != RH_OK || run->first.licenses.size == 0)
 		return code;
 	code = frame_parser_new(&parser, error);
 	if (code == RH_OK)
@@ -323,7 +322,7 @@ int contents_learn(struct contents *run, rh_error *error)
 
 void contents_free(struct contents *run)
 {
-	buffer_free_secret(&run->first);
+	backup_frame_free(&run->first);
 }
 
 int tally_content(void *context, struct content *content, rh_error *error)

@@ -239,7 +239,7 @@ struct contents {
 	void *context;
 
 	/* Private. */
-	struct buffer first; /* a frame that was read ahead */
+	struct backup_frame first; /* a frame that was read ahead */
 	bool unchecked; /* was said */
 	uint64_t licenses;
 	uint64_t bytes;

@@ -88,8 +88,8 @@ int opening_reader(
 		return error_set(error, RH_E_BACKUP_CORRUPT, "every backup in %s is damaged",
 		    backup_directory_path(opening->directory));
 	generation = &opening->generations[opening->next];
-	code =
-	    backup_reader_new(opening->directory, generation->file, &opening->keys, ret, error);
+	code = backup_reader_new(
+	    opening->directory, generation->file, &opening->keys, false, ret, error);
 	if (code == RH_E_BACKUP_CORRUPT && opening_older(opening, report))
 		return opening_reader(opening, report, ret, error);
 	/* The computer's own keys not fitting is no wrong secret: none was given. */
@@ -116,7 +116,7 @@ bool opening_older(struct opening *opening, struct report *report)
 int opening_again(const struct opening *opening, struct backup_reader **ret, rh_error *error)
 {
 	return backup_reader_new(opening->directory, opening->generations[opening->next].file,
-	    &opening->keys, ret, error);
+	    &opening->keys, false, ret, error);
 }
 
 void opening_end(struct opening *opening)

@@ -46,6 +46,14 @@ static const struct {
 	"text is the address of its privacy notice."},
     [RH_EVENT_INDIVIDUALIZE] = {"individualize", 24, RH_FIELD_INDIVIDUALIZE,
 	"This computer is being made known to a service."},
+    [RH_EVENT_MEDIUM] = {"medium", -1, RH_FIELD_MEDIUM,
+	"What the directory lies on; before the work starts."},
+    [RH_EVENT_DAMAGE] = {"damage", -1, RH_FIELD_DAMAGE,
+	"Verify, repair: a run of bad bytes on the medium."},
+    [RH_EVENT_CONDITION] = {"condition", -1, RH_FIELD_CONDITION,
+	"How a backup has lasted: verify and repair after they looked at all of it, restore "
+	"after "
+	"it mended something."},
 };
 #define EVENT_COUNT ((int)(sizeof events / sizeof *events))
 
@@ -59,6 +67,7 @@ static const char *const operations[] = {
     [RH_OPERATION_CHECK] = "check",
     [RH_OPERATION_INSPECT] = "inspect",
     [RH_OPERATION_INDIVIDUALIZE] = "individualize",
+    [RH_OPERATION_REPAIR] = "repair",
 };
 
 const char *rh_event_name(int type)
@@ -86,6 +95,16 @@ const char *rh_operation_name(int operation)
 	int count = (int)(sizeof operations / sizeof *operations);
 
 	return operation >= 0 && operation < count ? operations[operation] : NULL;
+}
+
+const char *rh_state_name(int state)
+{
+	static const char *const names[] = {[RH_STATE_WHOLE] = "whole",
+	    [RH_STATE_MENDABLE] = "mendable",
+	    [RH_STATE_LOST] = "lost",
+	    [RH_STATE_UNKNOWN] = "unknown"};
+
+	return state >= 0 && state <= RH_STATE_UNKNOWN ? names[state] : NULL;
 }
 
 void report_init(
@@ -190,6 +209,22 @@ void report_individualize(struct report *report, const rh_individualize *individ
 			       .code = code,
 			       .text = "",
 			       .individualize = individualize});
+}
+
+void report_medium(struct report *report, const rh_medium *medium)
+{
+	send_event(report, (rh_event){.type = RH_EVENT_MEDIUM, .text = "", .medium = medium});
+}
+
+void report_damage(struct report *report, const rh_damage *damage)
+{
+	send_event(report, (rh_event){.type = RH_EVENT_DAMAGE, .text = "", .damage = damage});
+}
+
+void report_condition(struct report *report, const rh_condition *condition)
+{
+	send_event(
+	    report, (rh_event){.type = RH_EVENT_CONDITION, .text = "", .condition = condition});
 }
 
 int report_end(struct report *report, int code, const rh_error *error)

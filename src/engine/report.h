@@ -59,6 +59,11 @@ void report_needs_individualization(struct report *report, const char *privacy);
 /* INDIVIDUALIZE; after a failure or a cancel with that code. */
 void report_individualize(struct report *report, const rh_individualize *individualize);
 
+/* MEDIUM, DAMAGE, CONDITION; their facts live as long as the call. */
+void report_medium(struct report *report, const rh_medium *medium);
+void report_damage(struct report *report, const rh_damage *damage);
+void report_condition(struct report *report, const rh_condition *condition);
+
 /* The last event.  Returns ${code}. */
 int report_end(struct report *report, int code, const rh_error *error);
 

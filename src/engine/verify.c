@@ -45,8 +45,8 @@ static int verify_newest(struct tally *tally, struct opening *opening, struct rh
 		return error_set(
 		    error, RH_E_BACKUP_CORRUPT, "%s is damaged or incomplete", newest->file);
 	report_event(tally->report, RH_EVENT_BEGIN);
-	code =
-	    backup_reader_new(opening->directory, newest->file, &opening->keys, &reader, error);
+	code = backup_reader_new(
+	    opening->directory, newest->file, &opening->keys, false, &reader, error);
 	if (opening->own_keys && (code == RH_E_SECRET_WRONG || code == RH_E_SECRET_NEEDED)) {
 		error_clear(error);
 		report_notice(tally->report,

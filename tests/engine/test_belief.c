@@ -63,7 +63,7 @@ static void forge(struct scene *scene, const struct forgery *forgery)
 	struct backup_directory *directory;
 	struct backup_writer *writer;
 	struct frame_builder *builder;
-	const struct buffer *frame;
+	const struct backup_frame *frame;
 	struct age_recipient recipient;
 	uint8_t digest[DIGEST_SIZE], key[KEY_SIZE];
 	struct frame_license license = {.component = forgery->id,
@@ -87,7 +87,7 @@ static void forge(struct scene *scene, const struct forgery *forgery)
 	strcpy(header.computer_id, "somebody");
 	header.issuers = forgery->issuers;
 	assert_int_equal(backup_writer_new(directory, &header, key, forgery->proof_key,
-			     &recipient, 1, &writer, NULL),
+			     &recipient, 1, 0, &writer, NULL),
 	    RH_OK);
 	assert_int_equal(frame_builder_new(&builder, NULL), RH_OK);
 	assert_int_equal(frame_begin(builder, 0, header.created, NULL), RH_OK);

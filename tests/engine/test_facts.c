@@ -29,7 +29,7 @@ static void write_backup(struct kit *kit, rh_store *store, const char *facts)
 	struct backup_header header = {.owned = 1};
 	struct backup_writer *writer;
 	struct frame_builder *builder;
-	const struct buffer *frame;
+	const struct backup_frame *frame;
 	struct age_recipient recipient;
 	uint8_t digest[DIGEST_SIZE], key[KEY_SIZE];
 	char *document = kit_license(1, 0);
@@ -54,7 +54,7 @@ static void write_backup(struct kit *kit, rh_store *store, const char *facts)
 	snprintf(
 	    header.computer_id, sizeof header.computer_id, "%s", rh_store_computer_id(store));
 	assert_int_equal(
-	    backup_writer_new(directory, &header, key, NULL, &recipient, 1, &writer, &error),
+	    backup_writer_new(directory, &header, key, NULL, &recipient, 1, 0, &writer, &error),
 	    RH_OK);
 	assert_int_equal(frame_builder_new(&builder, NULL), RH_OK);
 	assert_int_equal(frame_begin(builder, 0, header.created, NULL), RH_OK);

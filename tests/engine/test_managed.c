@@ -236,7 +236,8 @@ static struct backup_reader *open_backup(struct whole *w, struct backup_director
 	assert_int_equal(backup_list(*directory, &generations, &count, &error), RH_OK);
 	assert_int_equal(count, 1);
 	assert_int_equal(
-	    backup_reader_new(*directory, generations[0].file, &keys, &reader, &error), RH_OK);
+	    backup_reader_new(*directory, generations[0].file, &keys, false, &reader, &error),
+	    RH_OK);
 	free(generations);
 	return reader;
 }
@@ -281,12 +282,11 @@ static void service_opens(void **state)
 		struct backup_reader *reader = open_backup(w, &directory);
 		const struct backup_header *header = backup_reader_header(reader);
 		struct frame_parser *parser;
-		struct buffer frame = {0};
+		struct backup_frame frame = {0};
 		size_t size;
 		void *key;
 
-		/* Readers of version 1 would take its secrets for damage. */
-		assert_int_equal(header->format_version, 2);
+		assert_int_equal(header->format_version, 3);
 		assert_int_equal(header->service_count, SERVICES - 1);
 		opened.service = header->services[service].service;
 		/* With its own key and no other's. */
@@ -303,7 +303,7 @@ static void service_opens(void **state)
 		    frame_parse(parser, &frame, open_sealed, NULL, &opened, NULL), RH_OK);
 		assert_int_equal(opened.count, PER_SERVICE);
 		frame_parser_free(parser);
-		buffer_free(&frame);
+		backup_frame_free(&frame);
 		backup_reader_free(reader);
 		backup_directory_close(directory);
 	}

@@ -1,0 +1,149 @@
+#ifndef BACKUP_PARITY_H
+#define BACKUP_PARITY_H
+
+#include "backup/internal.h"
+
+/*
+ * The parity file beside a backup: which of its bytes are bad, known without any key, and
+ * others in their place.  See FORMAT.md, "Parity".  Of this room only; who is outside sees
+ * backup.h.
+ */
+
+#define PARITY_BLOCK                                                                           \
+	4096 /* bytes of a block of the backup, and of a page of the parity file               \
+	      */
+#define PARITY_HASH_SIZE 16 /* the first bytes of a SHA-256 */
+#define PARITY_PERCENT_MAX 100
+#define PARITY_SIZE_MAX (UINT64_C(1) << 40) /* bytes of a backup that is protected */
+
+/* How a backup of this size is covered; a function of ${size} and ${percent} alone. */
+struct parity_shape {
+	uint64_t size; /* of the backup, in bytes; not 0 */
+	unsigned percent; /* 1 to 100 */
+	uint32_t blocks; /* of the backup; the last one may be short */
+	uint32_t stripes; /* block i is of stripe i % stripes, in column i / stripes */
+	unsigned columns; /* blocks of a stripe */
+	unsigned rows; /* parity pages of a stripe: as many bad blocks are mended */
+	uint32_t parity_pages; /* rows * stripes; page r * stripes + s is row r of stripe s */
+	uint32_t table_pages; /* with the hashes of all blocks and parity pages */
+	uint32_t
+	    table_groups; /* page q is of group q % table_groups, in column q / table_groups */
+	unsigned table_columns;
+	unsigned table_rows; /* check pages of a group */
+	uint32_t table_all; /* table pages and their check pages */
+	uint32_t pages; /* of the whole parity file */
+};
+
+/* RH_E_ARGUMENT if ${size} or ${percent} is out of bounds. */
+int parity_shape(struct parity_shape *ret, uint64_t size, unsigned percent, rh_error *error);
+/* The place in the file, counted in pages, of parity page ${i}, and of table page ${i}. */
+uint32_t parity_place(const struct parity_shape *shape, uint32_t i);
+uint32_t parity_table_place(const struct parity_shape *shape, uint32_t i);
+
+/* "licenses-....parity" for "licenses-....age"; any thread. */
+bool parity_name(char name[BACKUP_NAME_SIZE], const char *file);
+/* The other way round: false unless ${name} is a parity file's. */
+bool parity_parse(const char *name, char file[BACKUP_NAME_SIZE]);
+
+/* ---- parity_code.c: the code, over runs of ${size} bytes each ---- */
+
+/*
+ * Makes ${rows} runs from ${columns}: systematic Reed-Solomon over GF(2^8), any ${columns} of
+ * all are enough.  columns + rows at most 255.  RH_E_MEMORY.
+ */
+struct parity_encoder;
+int parity_encoder_new(
+    unsigned columns, unsigned rows, struct parity_encoder **ret, rh_error *error);
+void parity_encode(const struct parity_encoder *encoder, size_t size,
+    const uint8_t *const *data, uint8_t *const *parity);
+void parity_encoder_free(struct parity_encoder *encoder);
+
+/*
+ * Makes the missing ones among the first ${columns} of ${runs} (${columns} + ${rows} of them)
+ * out of the others: ${there} tells which are; a missing one of the first is written into its
+ * run.  RH_E_BACKUP_CORRUPT if fewer than ${columns} are there.
+ */
+int parity_decode(unsigned columns, unsigned rows, size_t size, uint8_t *const *runs,
+    const bool *there, rh_error *error);
+
+/* ---- parity_write.c ---- */
+
+/*
+ * Writes the parity of the backup in ${fd} (${size} bytes, called ${file}) to the empty file
+ * ${out}, flushes it, reads it back from the medium and compares.  Two descriptors that are
+ * not closed.  ${stop} as in backup_writer_finish.  Memory: at most 24 MiB.  ${ret_bytes} may
+ * be NULL.  RH_E_READ, RH_E_WRITE, RH_E_FULL, RH_E_READ_BACK, RH_E_CANCELED.
+ */
+struct parity_target {
+	int fd;
+	uint64_t size;
+	const char *file;
+	const char *display; /* for messages */
+	int out;
+	const char *out_display;
+};
+int parity_write(const struct parity_target *target, unsigned percent,
+    int (*stop)(void *context), void *context, uint64_t *ret_bytes, rh_error *error);
+
+/* ---- parity_open.c ---- */
+
+struct parity {
+	struct parity_shape shape;
+	char file[BACKUP_NAME_SIZE]; /* the backup's name */
+	char display[DISPLAY_SIZE];
+	int fd; /* of the parity file */
+	uint64_t bytes; /* its size now */
+	uint8_t *hashes; /* of the blocks, then of the parity pages; PARITY_HASH_SIZE each */
+	uint32_t bad_table_pages; /* that had to be made from others, check pages included */
+	uint8_t *table_bad; /* a byte for each page of the table: 1 if it is bad in the file */
+};
+
+/*
+ * Opens the parity file of the backup ${file} and reads its table, mending it where it must.
+ * RH_E_PARITY: none, of another backup, or too damaged to be of use; the text says which.
+ */
+int parity_open(
+    struct backup_directory *directory, const char *file, struct parity **ret, rh_error *error);
+void parity_free(struct parity *parity);
+
+/* Whether these are the bytes of block ${i} (shorter than PARITY_BLOCK: filled with zeros). */
+bool parity_block_good(const struct parity *parity, uint32_t i, const void *bytes, size_t size);
+/* The same of a parity page, PARITY_BLOCK bytes. */
+bool parity_page_good(const struct parity *parity, uint32_t i, const void *bytes);
+
+/*
+ * Reads ${size} bytes at ${offset}; what lies behind the end of the file and what the medium
+ * cannot read (EIO) are zeros, and no failure: ${*ret_bad}, if not NULL, is set then.
+ * Every other failure is one: a medium that is gone is not a damaged one.
+ */
+int parity_read_at(int fd, uint64_t offset, void *bytes, size_t size, bool *ret_bad,
+    const char *display, rh_error *error);
+
+/* ---- parity_stripe.c ---- */
+
+/*
+ * One stripe in memory: its blocks and parity pages as the media give them, which of them are
+ * good, and what is bad mended.  Reused for one stripe after another; one thread.
+ */
+struct parity_stripe;
+int parity_stripe_new(const struct parity *parity, struct parity_stripe **ret, rh_error *error);
+void parity_stripe_free(struct parity_stripe *stripe);
+
+/*
+ * Reads stripe ${s}; ${fd} is the backup's, -1 if there is none.  ${*ret_lost}: 0, or the
+ * number of blocks that are bad and cannot be mended; else every block is as it was when the
+ * backup was made, verified by its hash.
+ */
+int parity_stripe_load(struct parity_stripe *stripe, int fd, uint32_t s, const char *display,
+    unsigned *ret_lost, rh_error *error);
+/* Block ${column}: its bytes, and whether it is good on the medium. */
+const uint8_t *parity_stripe_block(
+    const struct parity_stripe *stripe, unsigned column, bool *ret_good);
+/*
+ * The same of parity page ${row}; a bad one holds what belongs there if nothing of the
+ * stripe is lost.
+ */
+const uint8_t *parity_stripe_page(
+    const struct parity_stripe *stripe, unsigned row, bool *ret_good);
+
+#endif
