@@ -94,6 +94,11 @@ static struct content *next_content(struct item *item)
 	return content;
 }
 
+static bool frame_empty(const struct backup_frame *frame)
+{
+	return frame->licenses.size == 0 && frame->manifest.size == 0;
+}
+
 static int produce(void *context, void *pointer, bool *ret_end, rh_error *error)
 {
 	struct contents *run = context;
@@ -101,14 +106,14 @@ static int produce(void *context, void *pointer, bool *ret_end, rh_error *error)
 	struct backup_frame swap = item->frame;
 	int code;
 
-	if (run->first.licenses.size > 0) {
+	if (!frame_empty(&run->first)) {
 		item->frame = run->first;
 		run->first = swap;
 		backup_frame_clear(&run->first);
 		return RH_OK;
 	}
 	code = backup_reader_next(run->reader, &item->frame, error);
-	*ret_end = item->frame.licenses.size == 0 && item->frame.manifest.size == 0;
+	*ret_end = frame_empty(&item->frame);
 	return code;
 }
 
@@ -187,10 +192,18 @@ static int on_damaged(void *context, const struct frame_license *damaged, const 
 {
 	struct item *item = context;
 	struct content *content = next_content(item);
+	struct license *facts;
 
 	if (content == NULL)
 		return RH_E_MEMORY;
 	snprintf(content->component, sizeof content->component, "%s", damaged->component);
+	/* What was told of it, for people. */
+	facts = &content->row.facts;
+	if (damaged->facts_size == 0 ||
+	    !license_facts_parse(facts, damaged->facts, damaged->facts_size))
+		memset(facts, 0, sizeof *facts);
+	if (facts->id[0] == '\0')
+		snprintf(facts->id, sizeof facts->id, "%s", damaged->component);
 	return set_aside(item->run, content, RH_E_LICENSE_DAMAGED, why, NULL);
 }
 
@@ -248,23 +261,53 @@ static int idle(void *context, rh_error *error)
 
 /* ---- The whole ---- */
 
-int contents_run(struct contents *run, rh_error *error)
+/* Those whose names are lost with them, one by one. */
+static int tell_nameless(struct contents *run, uint64_t count, rh_error *error)
+{
+	rh_error why = {0};
+	int code = RH_OK;
+
+	error_set(&why, RH_E_LICENSE_DAMAGED, "a licence is lost, and its name with it");
+	for (uint64_t i = 0; i < count && code == RH_OK; i++) {
+		struct content content = {.code = why.code, .why = &why};
+
+		code = run->on_content(run->context, &content, error);
+		if (code == RH_OK)
+			code = report_check(run->report, error);
+	}
+	return code;
+}
+
+/* Whether what came is what the header says. */
+static int check_counts(struct contents *run, rh_error *error)
 {
 	const struct backup_header *header = backup_reader_header(run->reader);
+	uint64_t licenses = header->owned + header->managed;
+	struct backup_wear wear;
+
+	backup_reader_wear(run->reader, &wear);
+	if (wear.header_lost)
+		return RH_OK;
+	if (wear.bytes_lost > 0 && run->licenses <= licenses)
+		return (run->leave_out & CONTENTS_DAMAGED) != 0
+			   ? RH_OK
+			   : tell_nameless(run, licenses - run->licenses, error);
+	if (run->licenses != licenses || run->bytes != header->bytes)
+		return error_set(error, RH_E_BACKUP_CORRUPT,
+		    "the backup says %llu licences and holds %llu",
+		    (unsigned long long)licenses, (unsigned long long)run->licenses);
+	return RH_OK;
+}
+
+int contents_run(struct contents *run, rh_error *error)
+{
 	struct pipeline pipeline = {
 	    item_new, item_free, produce, transform, consume, idle, run};
 	int code;
 
 	run->licenses = run->bytes = 0;
 	code = pipeline_run(&pipeline, error);
-	if (code != RH_OK)
-		return code;
-	if (run->licenses != header->owned + header->managed || run->bytes != header->bytes)
-		return error_set(error, RH_E_BACKUP_CORRUPT,
-		    "the backup says %llu licences and holds %llu",
-		    (unsigned long long)(header->owned + header->managed),
-		    (unsigned long long)run->licenses);
-	return RH_OK;
+	return code == RH_OK ? check_counts(run, error) : code;
 }
 
 struct samples {
@@ -344,8 +387,10 @@ int tally_content(void *context, struct content *content, rh_error *error)
 	if (tally->first.code == RH_OK || tally->first.code == RH_E_LICENSE_ISSUER)
 		tally->first = *content->why;
 	report_license(tally->report, content->code,
-	    license_view(&view, tally->report->language, &content->row.facts,
-		content->row.bytes, RH_TIME_NONE),
+	    content->row.facts.id[0] == '\0'
+		? NULL
+		: license_view(&view, tally->report->language, &content->row.facts,
+		      content->row.bytes, RH_TIME_NONE),
 	    content->why->text);
 	return RH_OK;
 }

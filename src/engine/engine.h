@@ -145,6 +145,7 @@ struct opening {
 	struct backup_generation *generations; /* newest first */
 	size_t count;
 	size_t next; /* the generation to try next */
+	bool salvage; /* it is the last resort: damage in it is passed over */
 	struct age_identity identities[2];
 	struct age_keys keys;
 	bool own_keys; /* nobody gave a key: those of the store are tried */
@@ -158,8 +159,10 @@ int opening_begin(struct opening *opening, struct rh_store *store, const char *p
     const rh_open_options *options, rh_error *error);
 
 /*
- * Opens the next generation that is whole in structure, with a notice for each one that
- * is not.  RH_E_BACKUP_MISSING if there is none, RH_E_BACKUP_CORRUPT if all are damaged.
+ * Opens the next generation that is whole in structure, if need be with its parity, with a
+ * notice for each one that is not.  Where there is no other one left, damage in it is passed
+ * over (${opening->salvage}); where there is none at all, in the newest that opens.
+ * RH_E_BACKUP_MISSING if there is none, RH_E_BACKUP_CORRUPT if all are damaged.
  */
 int opening_reader(struct opening *opening, struct report *report, struct backup_reader **ret,
     rh_error *error);
@@ -169,6 +172,10 @@ bool opening_older(struct opening *opening, struct report *report);
 
 /* The generation that opening_reader gave last, from its beginning. */
 int opening_again(const struct opening *opening, struct backup_reader **ret, rh_error *error);
+
+/* Says, with a CONDITION event, what had to be mended and what was lost in reading it. */
+void opening_tell_wear(
+    const struct opening *opening, struct report *report, const struct backup_reader *reader);
 void opening_end(struct opening *opening);
 
 /* ---- belief.c: how far a backup is believed ---- */
@@ -253,7 +260,8 @@ int contents_learn(struct contents *contents, rh_error *error);
 
 /*
  * Reads every licence.  RH_E_BACKUP_CORRUPT also if fewer or more licences or
- * bytes come than the header says.
+ * bytes come than the header says; but for licences that are lost to damage that is passed
+ * over: ${on_content} gets each of them, as far as it is known, with RH_E_LICENSE_DAMAGED.
  */
 int contents_run(struct contents *contents, rh_error *error);
 

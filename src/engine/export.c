@@ -95,8 +95,9 @@ static int on_members(void *context, const struct frame_license *members, rh_err
 	return code;
 }
 
-static int export_licenses(struct run *run, struct backup_reader *reader,
-    const struct filter *filter, const struct belief *belief, rh_error *error)
+static int export_licenses(struct run *run, const struct opening *opening,
+    struct backup_reader *reader, const struct filter *filter, const struct belief *belief,
+    rh_error *error)
 {
 	const struct backup_header *header = backup_reader_header(reader);
 	struct contents contents = {.report = run->tally.report,
@@ -113,6 +114,8 @@ static int export_licenses(struct run *run, struct backup_reader *reader,
 	report_totals(run->tally.report, header->owned + header->managed, header->bytes);
 	code = contents_run(&contents, error);
 	contents_free(&contents);
+	if (code == RH_OK)
+		opening_tell_wear(opening, run->tally.report, reader);
 	if (code == RH_OK && run->tally.summary->failed > 0)
 		return error_set(error, RH_E_NOT_ALL_STORED,
 		    "%llu of %llu licences were not exported",
@@ -154,7 +157,7 @@ int rh_export(rh_store *store, const char *path, const char *target,
 	if (code == RH_OK)
 		code = make_target(&run, error);
 	if (code == RH_OK)
-		code = export_licenses(&run, reader, &filter, &belief, error);
+		code = export_licenses(&run, &opening, reader, &filter, &belief, error);
 	belief_free(&belief);
 	if (run.licenses >= 0)
 		close(run.licenses);

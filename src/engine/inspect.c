@@ -30,6 +30,8 @@ static void tell_generations(const rh_inspector *inspector, const struct opening
 		    .created = generation->created,
 		    .bytes = generation->bytes,
 		    .whole = generation->whole,
+		    .parity = generation->parity,
+		    .mendable = generation->mendable,
 		};
 		inspector->on_generation(inspector->context, &told);
 	}

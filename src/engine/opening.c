@@ -73,23 +73,31 @@ int opening_begin(struct opening *opening, struct rh_store *store, const char *p
 	return code;
 }
 
+/* Of this or a later place in the list, the first generation that is complete. */
+static size_t next_complete(const struct opening *opening, size_t from)
+{
+	while (from < opening->count && !opening->generations[from].whole &&
+	       !opening->generations[from].mendable)
+		from++;
+	return from;
+}
+
 int opening_reader(
     struct opening *opening, struct report *report, struct backup_reader **ret, rh_error *error)
 {
+	size_t found = next_complete(opening, opening->next);
 	const struct backup_generation *generation;
 	int code;
 
-	while (opening->next < opening->count && !opening->generations[opening->next].whole) {
-		report_notice(report, "%s is damaged or incomplete",
-		    opening->generations[opening->next].file);
-		opening->next++;
-	}
-	if (opening->next == opening->count)
-		return error_set(error, RH_E_BACKUP_CORRUPT, "every backup in %s is damaged",
-		    backup_directory_path(opening->directory));
+	for (size_t i = opening->next; i < found && i < opening->count; i++)
+		report_notice(
+		    report, "%s is damaged or incomplete", opening->generations[i].file);
+	if (found < opening->count)
+		opening->next = found;
+	opening->salvage = next_complete(opening, opening->next + 1) == opening->count;
 	generation = &opening->generations[opening->next];
 	code = backup_reader_new(
-	    opening->directory, generation->file, &opening->keys, false, ret, error);
+	    opening->directory, generation->file, &opening->keys, opening->salvage, ret, error);
 	if (code == RH_E_BACKUP_CORRUPT && opening_older(opening, report))
 		return opening_reader(opening, report, ret, error);
 	/* The computer's own keys not fitting is no wrong secret: none was given. */
@@ -102,21 +110,41 @@ int opening_reader(
 
 bool opening_older(struct opening *opening, struct report *report)
 {
-	for (size_t i = opening->next + 1; i < opening->count; i++) {
-		if (!opening->generations[i].whole)
-			continue;
-		report_notice(report, "%s is damaged; the earlier backup %s is used",
-		    opening->generations[opening->next].file, opening->generations[i].file);
-		opening->next = i;
-		return true;
-	}
-	return false;
+	size_t next = opening->next + 1, found = next_complete(opening, next);
+
+	/* The newest are damaged; an older one that is damaged too comes after those. */
+	if (found == opening->count && next < opening->count &&
+	    next_complete(opening, opening->next) != opening->next)
+		found = next;
+	if (found == opening->count)
+		return false;
+	report_notice(report, "%s is damaged; the earlier backup %s is used",
+	    opening->generations[opening->next].file, opening->generations[found].file);
+	opening->next = found;
+	return true;
 }
 
 int opening_again(const struct opening *opening, struct backup_reader **ret, rh_error *error)
 {
 	return backup_reader_new(opening->directory, opening->generations[opening->next].file,
-	    &opening->keys, false, ret, error);
+	    &opening->keys, opening->salvage, ret, error);
+}
+
+void opening_tell_wear(
+    const struct opening *opening, struct report *report, const struct backup_reader *reader)
+{
+	const struct backup_generation *generation = &opening->generations[opening->next];
+	rh_condition condition = {.file = generation->file, .bytes = generation->bytes};
+	struct backup_wear wear;
+
+	backup_reader_wear(reader, &wear);
+	if (wear.bytes_mended == 0 && wear.bytes_lost == 0)
+		return;
+	condition.state = wear.bytes_lost > 0 ? RH_STATE_LOST : RH_STATE_MENDABLE;
+	condition.bytes_bad = wear.bytes_mended + wear.bytes_lost;
+	condition.bytes_mended = wear.bytes_mended;
+	condition.bytes_lost = wear.bytes_lost;
+	report_condition(report, &condition);
 }
 
 void opening_end(struct opening *opening)

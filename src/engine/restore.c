@@ -10,11 +10,13 @@
 void restore_tell(
     struct restore *run, const struct content *content, int code, const char *text)
 {
+	const struct license *facts = &content->row.facts;
 	struct license_view view;
 
 	report_license(run->report, code,
-	    license_view(&view, run->report->language, &content->row.facts, content->row.bytes,
-		content->row.added),
+	    facts->id[0] == '\0' ? NULL
+				 : license_view(&view, run->report->language, facts,
+				       content->row.bytes, content->row.added),
 	    text);
 }
 
@@ -267,6 +269,8 @@ static int restore_generation(struct restore *run, struct backup_reader *reader,
 		code = opening_again(run->opening, &again, error);
 	if (code == RH_OK && run->managed_seen)
 		code = managed_restore(run, again, filter, only_managed(header), error);
+	if (code == RH_OK)
+		opening_tell_wear(run->opening, run->report, again != NULL ? again : reader);
 	backup_reader_free(again);
 	belief_free(&run->belief);
 	store_sealer_free(run->sealer);

@@ -1,4 +1,4 @@
-#include "engine/engine.h"
+#include "engine/checking.h"
 
 static int verify_licenses(struct tally *tally, struct backup_reader *reader,
     const struct filter *filter, const struct belief *belief, rh_error *error)
@@ -29,28 +29,40 @@ static int verify_licenses(struct tally *tally, struct backup_reader *reader,
 	return code;
 }
 
-/*
- * Only the newest generation counts: an older one that is whole must not hide
- * that the newest is not.
- */
-static int verify_newest(struct tally *tally, struct opening *opening, struct rh_store *store,
-    const struct filter *filter, rh_error *error)
+/* Every byte, without any key. */
+static int look(struct tally *tally, const struct opening *opening, struct backup_state *ret,
+    rh_error *error)
 {
-	struct belief belief = {.proven = false};
 	const struct backup_generation *newest = &opening->generations[0];
-	struct backup_reader *reader = NULL;
+	struct checking checking = {.report = tally->report};
+	rh_condition condition;
 	int code;
 
-	if (!newest->whole)
-		return error_set(
-		    error, RH_E_BACKUP_CORRUPT, "%s is damaged or incomplete", newest->file);
-	report_event(tally->report, RH_EVENT_BEGIN);
-	code = backup_reader_new(
-	    opening->directory, newest->file, &opening->keys, false, &reader, error);
+	checking_begin(&checking, newest->file);
+	code = backup_check(opening->directory, newest->file, &checking.watch, ret, error);
+	if (code != RH_OK)
+		return code;
+	checking_condition(&checking, ret, &condition);
+	report_condition(tally->report, &condition);
+	if (ret->condition == BACKUP_UNKNOWN)
+		report_notice(tally->report, "%s", ret->reason);
+	return RH_OK;
+}
+
+/* Every licence, if there is a key; damage is passed over to see what it has left. */
+static int read_licenses(struct tally *tally, struct opening *opening, struct rh_store *store,
+    const struct filter *filter, rh_error *error)
+{
+	const struct backup_generation *newest = &opening->generations[0];
+	struct belief belief = {.proven = false};
+	struct backup_reader *reader = NULL;
+	int code = backup_reader_new(
+	    opening->directory, newest->file, &opening->keys, true, &reader, error);
+
 	if (opening->own_keys && (code == RH_E_SECRET_WRONG || code == RH_E_SECRET_NEEDED)) {
 		error_clear(error);
 		report_notice(tally->report,
-		    "without its recovery key only the structure of %s could be checked",
+		    "without its recovery key the licences in %s could not be read",
 		    newest->file);
 		return RH_OK;
 	}
@@ -62,6 +74,38 @@ static int verify_newest(struct tally *tally, struct opening *opening, struct rh
 	belief_free(&belief);
 	backup_reader_free(reader);
 	return code;
+}
+
+static int judge(
+    const struct backup_generation *newest, const struct backup_state *state, rh_error *error)
+{
+	switch (state->condition) {
+	case BACKUP_LOST:
+		return checking_fail(newest->file, state, RH_E_BACKUP_CORRUPT, error);
+	case BACKUP_MENDABLE:
+		return checking_fail(newest->file, state, RH_E_BACKUP_MENDABLE, error);
+	default:
+		return newest->whole ? RH_OK
+				     : error_set(error, RH_E_BACKUP_CORRUPT,
+					   "%s is damaged or incomplete", newest->file);
+	}
+}
+
+/*
+ * Only the newest generation counts: an older one that is whole must not hide
+ * that the newest is not.
+ */
+static int verify_newest(struct tally *tally, struct opening *opening, struct rh_store *store,
+    const struct filter *filter, rh_error *error)
+{
+	struct backup_state state = {.condition = BACKUP_UNKNOWN};
+	int code;
+
+	report_event(tally->report, RH_EVENT_BEGIN);
+	code = look(tally, opening, &state, error);
+	if (code == RH_OK)
+		code = read_licenses(tally, opening, store, filter, error);
+	return code == RH_OK ? judge(&opening->generations[0], &state, error) : code;
 }
 
 int rh_verify(rh_store *store, const char *path, const rh_open_options *options,
