@@ -26,6 +26,7 @@ int cmd_recovery_make(const struct arguments *arguments);
 int cmd_recovery_sheet(const struct arguments *arguments);
 int cmd_recovery_show(const struct arguments *arguments);
 int cmd_remove(const struct arguments *arguments);
+int cmd_repair(const struct arguments *arguments);
 int cmd_restore(const struct arguments *arguments);
 int cmd_service_add(const struct arguments *arguments);
 int cmd_service_list(const struct arguments *arguments);

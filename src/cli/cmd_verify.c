@@ -35,7 +35,7 @@ int cmd_check(const struct arguments *arguments)
 
 /* ---- verify ---- */
 
-static void say_verified(const rh_summary *summary, const char *directory)
+static void say_verified(const rh_summary *summary, int state, const char *directory)
 {
 	char count[48], size[TEXT_SIZE];
 
@@ -43,9 +43,10 @@ static void say_verified(const rh_summary *summary, const char *directory)
 		talk("the backup in %s is whole: %s (%s) read and compared", directory,
 		    report_count(count, summary->done), text_bytes(size, summary->bytes));
 	else
-		talk("the structure of the backup in %s is whole; with a recovery key, every "
-		     "licence can be read and compared",
-		    directory);
+		talk("%s of the backup in %s is %s; with a recovery key, every licence can be "
+		     "read and compared",
+		    state == RH_STATE_WHOLE ? "every byte" : "the structure", directory,
+		    state == RH_STATE_WHOLE ? "as it was written" : "whole");
 }
 
 static int run_verify(const struct arguments *arguments, rh_store *store, struct keys *keys)
@@ -63,8 +64,8 @@ static int run_verify(const struct arguments *arguments, rh_store *store, struct
 		error = (rh_error){0};
 		report_start(&report, RH_OPERATION_VERIFY, arguments);
 		rh_verify(store, directory, &options, &report.listener, &summary, &error);
-		if (error.code != RH_OK || summary.licenses > 0 ||
-		    !option_given(arguments, OPTION_DEEP))
+		if ((error.code != RH_OK && error.code != RH_E_BACKUP_MENDABLE) ||
+		    summary.licenses > 0 || !option_given(arguments, OPTION_DEEP))
 			break;
 		/* Nothing was opened, and --deep says that it must be. */
 		error_set(&error, RH_E_SECRET_NEEDED, "only the structure of %s was checked",
@@ -74,7 +75,7 @@ static int run_verify(const struct arguments *arguments, rh_store *store, struct
 	}
 	status = report_finish(&report, &summary, &error);
 	if (status == EXIT_DONE && summary.failed == 0)
-		say_verified(&summary, directory);
+		say_verified(&summary, report.state, directory);
 	return status == EXIT_DONE && summary.failed > 0 ? EXIT_DAMAGED : status;
 }
 

@@ -81,6 +81,12 @@ static const struct option_row verify_options[] = {
     ROW_VERBOSE,
 };
 
+static const struct option_row repair_options[] = {
+    {OPTION_TO, 0, "to", ARGUMENT_DIRECTORY, "TARGET",
+	"leave DIR as it is, and put a mended copy of the newest backup into TARGET"},
+    ROW_VERBOSE,
+};
+
 static const struct option_row inspect_options[] = {
     {OPTION_LICENSES, 0, "licenses", ARGUMENT_NONE, NULL, "list the licences too"},
     ROW_FILTER,
@@ -178,9 +184,15 @@ const struct command commands[] = {
 	"is needed; elsewhere give your recovery key, or type it when asked.",
 	restore_options, COUNT(restore_options), cmd_restore},
     {"verify", "DIR", 1, 1, ARGUMENT_DIRECTORY, "check a backup",
-	"With a key, or on the computer that made the backup, every licence is "
-	"authenticated and compared; without one, the structure of the file.",
+	"Looks at every byte of the newest backup in DIR, which needs no key: whole, damaged "
+	"but mendable, or beyond repair.  With a key, or on the computer that made the "
+	"backup, every licence is authenticated and compared besides.",
 	verify_options, COUNT(verify_options), cmd_verify},
+    {"repair", "DIR", 1, 1, ARGUMENT_DIRECTORY, "mend a damaged backup",
+	"Makes what is damaged of the backups in DIR anew from their parity files; needs no "
+	"key.  Bad blocks alone are written, in their place, so nothing gets worse whatever "
+	"happens in between.",
+	repair_options, COUNT(repair_options), cmd_repair},
     {"inspect", "DIR", 1, 1, ARGUMENT_DIRECTORY, "tell what a backup holds",
 	"Lists the backups in DIR, newest first, and, if the newest one can be opened, "
 	"what is in it.",

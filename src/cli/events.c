@@ -7,6 +7,7 @@
 #include "cli/record.h"
 #include "cli/talk.h"
 #include "cli/text.h"
+#include "cli/condition.h"
 #include "cli/events.h"
 
 #define NAMED_MAX 20 /* licences named without --verbose */
@@ -68,6 +69,10 @@ json_t *report_event(const rh_event *event)
 	if ((fields & RH_FIELD_INDIVIDUALIZE) && event->individualize != NULL)
 		json_object_set_new(
 		    object, "individualize", individualize_record(event->individualize));
+	if ((fields & RH_FIELD_DAMAGE) && event->damage != NULL)
+		json_object_set_new(object, "damage", damage_record(event->damage));
+	if ((fields & RH_FIELD_CONDITION) && event->condition != NULL)
+		json_object_set_new(object, "condition", condition_record(event->condition));
 	return object;
 }
 
@@ -254,6 +259,13 @@ static void say(struct report *report, const rh_event *event)
 	case RH_EVENT_NOTICE:
 		talk("note: %s", event->text);
 		break;
+	case RH_EVENT_DAMAGE:
+		if (may_name(report))
+			damage_say(event->damage);
+		break;
+	case RH_EVENT_CONDITION:
+		condition_say(event->condition, event->operation);
+		break;
 	case RH_EVENT_LIMIT:
 		say_limit(report, event);
 		break;
@@ -278,6 +290,8 @@ static int on_event(void *context, const rh_event *event)
 	pthread_mutex_lock(&report->lock);
 	if (event->type == RH_EVENT_RECOVERY_KEY)
 		report->key_made = true;
+	if (event->type == RH_EVENT_CONDITION)
+		report->state = event->condition->state;
 	if (event->type == RH_EVENT_TOTALS)
 		progress_totals(&report->progress, event);
 	if (event->type == RH_EVENT_PROGRESS)
@@ -300,6 +314,7 @@ void report_start(struct report *report, int operation, const struct arguments *
 	*report =
 	    (struct report){.listener = {.on_event = on_event, .should_stop = interrupt_asked},
 		.operation = operation,
+		.state = RH_STATE_UNKNOWN,
 		.verbose = option_given(arguments, OPTION_VERBOSE)};
 	report->listener.context = report;
 	pthread_mutex_init(&report->lock, NULL);
@@ -344,8 +359,9 @@ int report_finish(struct report *report, const rh_summary *summary, const rh_err
 		    text_number(count, report->hidden));
 	}
 	if (report->end != NULL) {
-		json_object_set_new(
-		    report->end, "summary", summary_json(summary, report->skipped));
+		if (summary != NULL)
+			json_object_set_new(
+			    report->end, "summary", summary_json(summary, report->skipped));
 		record_write(report->end);
 		report->end = NULL;
 	}

@@ -18,6 +18,7 @@ struct report {
 	int operation; /* enum rh_operation */
 	bool verbose; /* every licence, not only the first ones */
 	bool key_made; /* RECOVERY_KEY came */
+	int state; /* enum rh_state of the last CONDITION */
 	int hinted; /* code about which was said last what can be done */
 	uint64_t hidden; /* licences not named, to keep it short */
 	uint64_t named;
@@ -35,7 +36,8 @@ void report_skipped(struct report *report, const rh_error *error);
 
 /*
  * After the library returned ${error->code}: writes the last event, with the
- * summary, or says what failed.  Returns the exit status, as far as the code tells.
+ * summary (NULL: none), or says what failed.  Returns the exit status, as far as the code
+ * tells.
  */
 int report_finish(struct report *report, const rh_summary *summary, const rh_error *error);
 
