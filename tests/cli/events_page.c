@@ -41,6 +41,9 @@ static void print_members(unsigned fields)
 	    {RH_FIELD_CODE, "`code`, `hresult`, `message`, `next_step`"},
 	    {RH_FIELD_TEXT, "`text`"},
 	    {RH_FIELD_INDIVIDUALIZE, "`individualize`"},
+	    {RH_FIELD_MEDIUM, "`medium`"},
+	    {RH_FIELD_DAMAGE, "`damage`"},
+	    {RH_FIELD_CONDITION, "`condition`"},
 	};
 	const char *gap = "";
 
@@ -122,6 +125,17 @@ int main(void)
 	    "  complete, `bytes` of `bytes_total` (0: unknown) of the reply, the `service`, "
 	    "and "
 	    "the address of its `privacy` notice.\n"
+	    "- `medium` says what the directory lies on, as far as the system tells: `kind` "
+	    "(`usb`, `card`, `disk`, `loop`, `memory`,\n"
+	    "  `network`, `other`), `name`, `device`, `mount`, `file_system`, `removable`, "
+	    "`read_only`, `holds_store` (the store lies on the\n"
+	    "  same disk), `bytes_total`, `bytes_free`, `file_max` (the largest file that it "
+	    "takes; 0: no limit that matters).\n"
+	    "- `damage` is a run of bad bytes: `file`, `offset`, `bytes`, and whether they are "
+	    "`lost`. `condition` sums up a `file`: its\n"
+	    "  `state` (`whole`, `mendable`, `lost`, `unknown`), `bytes` of it and its parity "
+	    "file, `bytes_bad`, `bytes_lost`,\n"
+	    "  `bytes_mended`, and how many percent of the `reserve` are used where most is.\n"
 	    "- Sizes are bytes. Readers should pass over events and members that they do not "
 	    "know.\n"
 	    "- A command that fails before or without an operation writes one object with the "
