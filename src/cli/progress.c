@@ -40,7 +40,7 @@ static void rate_text(char *text, size_t size, const struct progress *progress,
 	size_t used;
 
 	text[0] = '\0';
-	if (seconds < 0.2 || event->licenses_done == 0)
+	if (seconds < 0.2 || (event->licenses_done == 0 && event->bytes_done == 0))
 		return;
 	if (event->bytes_done > 0)
 		snprintf(text, size, "  %s/s",
@@ -71,25 +71,37 @@ static double fraction_done(const struct progress *progress, const rh_event *eve
 	return fraction > 1 ? 1 : fraction;
 }
 
+/* Counted in licences, or in bytes where the medium itself is looked at. */
+static void numbers_text(char *text, size_t size, const struct progress *progress,
+    const rh_event *event, double fraction)
+{
+	char done[TEXT_SIZE], total[TEXT_SIZE], rate[64];
+
+	rate_text(rate, sizeof rate, progress, event, fraction);
+	if (progress->licenses_total > 0)
+		snprintf(text, size, "%3.0f%%  %s of %s licences%s", fraction * 100,
+		    text_number(done, event->licenses_done),
+		    text_number(total, progress->licenses_total), rate);
+	else if (progress->bytes_total > 0)
+		snprintf(text, size, "%3.0f%%  %s of %s%s", fraction * 100,
+		    text_bytes(done, event->bytes_done),
+		    text_bytes(total, progress->bytes_total), rate);
+	else
+		snprintf(text, size, "%s licence%s%s", text_number(done, event->licenses_done),
+		    event->licenses_done == 1 ? "" : "s", rate);
+}
+
 static void draw(const struct progress *progress, const rh_event *event)
 {
 	size_t columns = text_columns(STDERR_FILENO) - 1, used, width, full;
 	double fraction = fraction_done(progress, event);
-	char numbers[160], done[TEXT_SIZE], total[TEXT_SIZE], rate[64], line[256];
-	char bar[BAR_WIDTH_MAX + 1];
+	char numbers[160], line[256], bar[BAR_WIDTH_MAX + 1];
 
-	rate_text(rate, sizeof rate, progress, event, fraction);
-	text_number(done, event->licenses_done);
-	if (progress->licenses_total > 0)
-		snprintf(numbers, sizeof numbers, "%3.0f%%  %s of %s licences%s",
-		    fraction * 100, done, text_number(total, progress->licenses_total), rate);
-	else
-		snprintf(numbers, sizeof numbers, "%s licence%s%s", done,
-		    event->licenses_done == 1 ? "" : "s", rate);
+	numbers_text(numbers, sizeof numbers, progress, event, fraction);
 	used = strlen(progress->operation) + strlen(numbers) + 6;
 	width = columns > used ? columns - used : 0;
 	width = width > BAR_WIDTH_MAX ? BAR_WIDTH_MAX : width;
-	if (progress->licenses_total > 0 && width >= BAR_WIDTH_MIN) {
+	if (progress->licenses_total + progress->bytes_total > 0 && width >= BAR_WIDTH_MIN) {
 		full = (size_t)(fraction * (double)width);
 		memset(bar, '#', full);
 		memset(bar + full, '-', width - full);
@@ -107,6 +119,7 @@ void progress_totals(struct progress *progress, const rh_event *event)
 {
 	progress->licenses_total = event->licenses_total;
 	progress->bytes_total = event->bytes_total;
+	progress->started = now();
 }
 
 void progress_done(struct progress *progress, const rh_event *event)
