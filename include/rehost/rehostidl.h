@@ -75,7 +75,7 @@ typedef struct REHOST_SUMMARY {
 /*
  * IID E5B83F3F-6F9D-4DC4-88FB-CFA8DCC15CA4
  *
- * OnTotals: licences and bytes of documents to come; once, before the first of them.
+ * OnTotals: licences and bytes of documents to come; before the first of them.
  * ${lOperation} is an enum rh_operation (rehost.h).
  * OnProgress: how much of the totals is done; at most 20 times a second.
  * OnLicense: a licence that was not plainly copied, and why; with RestoreMode "plan"
@@ -85,7 +85,9 @@ typedef struct REHOST_SUMMARY {
  * OnNotice: something that the owner should know.  After WMT_ERROR_WITHURL ${code} is
  * RH_E_LIMIT_REACHED, and ${pwszText} the address to open; why the licence was stopped came with
  * OnLicense.  After WMT_NEEDS_INDIVIDUALIZATION ${code} is RH_E_INDIVIDUALIZE, and ${pwszText}
- * the address of the service's privacy notice.
+ * the address of the service's privacy notice.  It also says in words what BackupPath lies on
+ * ("USB stick SANDISK Cruzer, exFAT, 12.0 GiB free"), and with ${code} RH_E_BACKUP_MENDABLE or
+ * RH_E_BACKUP_CORRUPT that damage had to be mended in memory, or could not be.
  * OnResult: just before WMT_BACKUPRESTORE_END; ${pwszText} says what was wrong with
  * what, ${pwszNextStep} what the owner can do; both are empty after a success.
  */

@@ -46,11 +46,11 @@ static const struct {
 	"text is the address of its privacy notice."},
     [RH_EVENT_INDIVIDUALIZE] = {"individualize", 24, RH_FIELD_INDIVIDUALIZE,
 	"This computer is being made known to a service."},
-    [RH_EVENT_MEDIUM] = {"medium", -1, RH_FIELD_MEDIUM,
+    [RH_EVENT_MEDIUM] = {"medium", -1, RH_FIELD_MEDIUM | RH_FIELD_TEXT,
 	"What the directory lies on; before the work starts."},
     [RH_EVENT_DAMAGE] = {"damage", -1, RH_FIELD_DAMAGE,
 	"Verify, repair: a run of bad bytes on the medium."},
-    [RH_EVENT_CONDITION] = {"condition", -1, RH_FIELD_CONDITION,
+    [RH_EVENT_CONDITION] = {"condition", -1, RH_FIELD_CONDITION | RH_FIELD_CODE | RH_FIELD_TEXT,
 	"How a backup has lasted: verify and repair after they looked at all of it, restore "
 	"after "
 	"it mended something."},
@@ -211,9 +211,9 @@ void report_individualize(struct report *report, const rh_individualize *individ
 			       .individualize = individualize});
 }
 
-void report_medium(struct report *report, const rh_medium *medium)
+void report_medium(struct report *report, const rh_medium *medium, const char *text)
 {
-	send_event(report, (rh_event){.type = RH_EVENT_MEDIUM, .text = "", .medium = medium});
+	send_event(report, (rh_event){.type = RH_EVENT_MEDIUM, .text = text, .medium = medium});
 }
 
 void report_damage(struct report *report, const rh_damage *damage)
@@ -221,10 +221,37 @@ void report_damage(struct report *report, const rh_damage *damage)
 	send_event(report, (rh_event){.type = RH_EVENT_DAMAGE, .text = "", .damage = damage});
 }
 
+static int condition_words(const rh_condition *condition, char *text, size_t size)
+{
+	unsigned long long bad = condition->bytes_bad, lost = condition->bytes_lost,
+			   mended = condition->bytes_mended;
+
+	text[0] = '\0';
+	if (lost > 0) {
+		snprintf(text, size, "%llu bytes of %s are damaged, %llu of them beyond repair",
+		    bad, condition->file, lost);
+		return RH_E_BACKUP_CORRUPT;
+	}
+	if (mended > 0)
+		snprintf(text, size, "%llu bytes of %s were damaged and were mended", mended,
+		    condition->file);
+	else if (condition->state == RH_STATE_MENDABLE)
+		snprintf(text, size,
+		    "%llu bytes of %s and its parity file are damaged and can be mended; "
+		    "%u %% of the reserve is used",
+		    bad, condition->file, (unsigned)condition->reserve);
+	return condition->state == RH_STATE_MENDABLE ? RH_E_BACKUP_MENDABLE : RH_OK;
+}
+
 void report_condition(struct report *report, const rh_condition *condition)
 {
-	send_event(
-	    report, (rh_event){.type = RH_EVENT_CONDITION, .text = "", .condition = condition});
+	char text[256];
+	int code = condition_words(condition, text, sizeof text);
+
+	send_event(report, (rh_event){.type = RH_EVENT_CONDITION,
+			       .code = code,
+			       .text = text,
+			       .condition = condition});
 }
 
 int report_end(struct report *report, int code, const rh_error *error)

@@ -60,7 +60,7 @@ void report_needs_individualization(struct report *report, const char *privacy);
 void report_individualize(struct report *report, const rh_individualize *individualize);
 
 /* MEDIUM, DAMAGE, CONDITION; their facts live as long as the call. */
-void report_medium(struct report *report, const rh_medium *medium);
+void report_medium(struct report *report, const rh_medium *medium, const char *text);
 void report_damage(struct report *report, const rh_damage *damage);
 void report_condition(struct report *report, const rh_condition *condition);
 

@@ -181,6 +181,8 @@ static int send_progress(struct status *status, const rh_event *event)
 	case RH_EVENT_NOTICE:
 	case RH_EVENT_LIMIT:
 	case RH_EVENT_NEEDS_INDIVIDUALIZATION:
+	case RH_EVENT_MEDIUM:
+	case RH_EVENT_CONDITION:
 		return send_words(status, event);
 	default:
 		return RH_OK;
