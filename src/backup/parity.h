@@ -14,6 +14,10 @@
 	      */
 #define PARITY_HASH_SIZE 16 /* the first bytes of a SHA-256 */
 #define PARITY_PERCENT_MAX 100
+#define PARITY_STRIPE_MAX                                                                      \
+	255 /* most blocks and pages of one stripe: the field tells no more apart */
+#define PARITY_PAGE_HEAD 256 /* bytes of the head of a page of the table */
+#define PARITY_PAGE_HASHES ((PARITY_BLOCK - PARITY_PAGE_HEAD) / PARITY_HASH_SIZE)
 #define PARITY_SIZE_MAX (UINT64_C(1) << 40) /* bytes of a backup that is protected */
 
 /* How a backup of this size is covered; a function of ${size} and ${percent} alone. */
@@ -39,6 +43,8 @@ int parity_shape(struct parity_shape *ret, uint64_t size, unsigned percent, rh_e
 /* The place in the file, counted in pages, of parity page ${i}, and of table page ${i}. */
 uint32_t parity_place(const struct parity_shape *shape, uint32_t i);
 uint32_t parity_table_place(const struct parity_shape *shape, uint32_t i);
+/* The other way round: which page of the one or the other it is. */
+uint32_t parity_at(const struct parity_shape *shape, uint32_t place, bool *ret_table);
 
 /* "licenses-....parity" for "licenses-....age"; any thread. */
 bool parity_name(char name[BACKUP_NAME_SIZE], const char *file);
@@ -54,8 +60,8 @@ bool parity_parse(const char *name, char file[BACKUP_NAME_SIZE]);
 struct parity_encoder;
 int parity_encoder_new(
     unsigned columns, unsigned rows, struct parity_encoder **ret, rh_error *error);
-void parity_encode(const struct parity_encoder *encoder, size_t size,
-    const uint8_t *const *data, uint8_t *const *parity);
+void parity_encode(const struct parity_encoder *encoder, size_t size, uint8_t *const *data,
+    uint8_t *const *parity);
 void parity_encoder_free(struct parity_encoder *encoder);
 
 /*
@@ -65,6 +71,46 @@ void parity_encoder_free(struct parity_encoder *encoder);
  */
 int parity_decode(unsigned columns, unsigned rows, size_t size, uint8_t *const *runs,
     const bool *there, rh_error *error);
+
+/* ---- parity_table.c: the table of hashes, and its pages ---- */
+
+/* ${digest} starts anew; ${hash} gets the first bytes of the SHA-256 of ${size} bytes. */
+int parity_hash(struct digest *digest, const void *bytes, size_t size,
+    uint8_t hash[PARITY_HASH_SIZE], rh_error *error);
+/* Bytes of the table: a hash for each block and each parity page. */
+size_t parity_table_size(const struct parity_shape *shape);
+/* What stands in every page of the table, over all of it; ${file} is the backup's name. */
+int parity_table_root(const struct parity_shape *shape, const char *file, const uint8_t *hashes,
+    uint8_t ret[DIGEST_SIZE], rh_error *error);
+
+/* Number of page ${i} of group ${g}; a page past the table's end is UINT32_MAX. */
+uint32_t parity_table_number(const struct parity_shape *shape, uint32_t g, unsigned i);
+
+/* Makes pages of the table, one group at a time. */
+struct parity_pages {
+	const struct parity_shape *shape;
+	const char *file;
+	const uint8_t *hashes;
+	uint8_t root[DIGEST_SIZE];
+	struct digest *digest;
+	struct parity_encoder *encoder;
+	uint8_t *bytes; /* of the group that was made last: its columns, then its rows */
+};
+int parity_pages_new(struct parity_pages *pages, const struct parity_shape *shape,
+    const char *file, const uint8_t *hashes, rh_error *error);
+int parity_pages_make(struct parity_pages *pages, uint32_t g, rh_error *error);
+void parity_pages_free(struct parity_pages *pages);
+
+/* What the head of a page says; false if it is none of ours, or its hash is wrong. */
+struct parity_head {
+	uint64_t size;
+	unsigned percent;
+	uint32_t number;
+	char file[BACKUP_NAME_SIZE];
+	uint8_t root[DIGEST_SIZE];
+};
+bool parity_head_read(
+    struct digest *digest, const uint8_t page[PARITY_BLOCK], struct parity_head *ret);
 
 /* ---- parity_write.c ---- */
 
