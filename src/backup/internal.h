@@ -148,6 +148,24 @@ struct file_source {
 int file_source_read(
     void *context, uint64_t offset, void *bytes, size_t size, size_t *ret, rh_error *error);
 
+/* ---- mended.c: a backup's file, with what its parity can mend ---- */
+
+/*
+ * Opens the generation ${file} for an age_source, ${*ret_source}, which holds ${*ret}.  Bytes
+ * are read as they lie there until the source is told to doubt them, or until the medium
+ * cannot read some; from then on each block is compared with what the parity file says of it,
+ * and made anew if it differs.  What cannot be mended is given as it is, or as zeros.
+ * RH_E_BACKUP_MISSING, RH_E_OPEN; RH_E_READ if the medium is gone.
+ */
+struct mended;
+int mended_open(struct backup_directory *directory, const char *file, struct mended **ret,
+    struct age_source *ret_source, rh_error *error);
+void mended_free(struct mended *mended);
+/* Of the bytes that were given, how many were made anew; each block counts once. */
+uint64_t mended_bytes(const struct mended *mended);
+/* Of what was given, the first byte that is of a block known to be lost; UINT64_MAX: none. */
+uint64_t mended_lost(const struct mended *mended);
+
 /* ---- howto.c ---- */
 
 /* Puts HOW-TO-OPEN.txt there unless it is. */
