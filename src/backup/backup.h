@@ -86,7 +86,7 @@ struct backup_state {
 	uint64_t bytes_lost; /* of these */
 	uint64_t bytes_mended; /* by backup_repair */
 	unsigned reserve; /* percent of the reserve that is used where most is; 0 to 100 */
-	char reason[128]; /* of BACKUP_UNKNOWN: why the parity file is of no use */
+	rh_error why; /* of BACKUP_UNKNOWN: RH_E_PARITY, and why the parity file is of no use */
 };
 
 /* Who listens; every member may be NULL. */

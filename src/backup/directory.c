@@ -207,13 +207,14 @@ void backup_directory_close(struct backup_directory *directory)
 
 /* ---- Files ---- */
 
-int backup_directory_file(struct backup_directory *directory, const char *name, int *ret_fd,
-    uint64_t *ret_size, rh_error *error)
+int backup_directory_file(struct backup_directory *directory, const char *name, bool writing,
+    int *ret_fd, uint64_t *ret_size, rh_error *error)
 {
 	char display[DISPLAY_SIZE];
 	struct stat status;
 	/* Not blocking: a pipe of that name must not hold us up. */
-	int fd = openat(directory->fd, name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	int fd = openat(directory->fd, name,
+	    (writing ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	int code;
 
 	backup_directory_display(display, directory, name);
@@ -267,7 +268,8 @@ static int examine(struct backup_directory *directory, struct backup_generation 
 
 	backup_directory_display(display, directory, generation->file);
 	*ret_there = true;
-	code = backup_directory_file(directory, generation->file, &file.fd, &source.size, &why);
+	code = backup_directory_file(
+	    directory, generation->file, false, &file.fd, &source.size, &why);
 	if (code == RH_E_BACKUP_MISSING) {
 		*ret_there = false;
 		return RH_OK;

@@ -134,11 +134,11 @@ const char *backup_directory_display(
     char text[DISPLAY_SIZE], const struct backup_directory *directory, const char *name);
 
 /*
- * Opens a regular file of the directory for reading.  RH_E_BACKUP_MISSING if it
+ * Opens a regular file of the directory for reading, or for both.  RH_E_BACKUP_MISSING if it
  * is not there or is no regular file.
  */
-int backup_directory_file(struct backup_directory *directory, const char *name, int *ret_fd,
-    uint64_t *ret_size, rh_error *error);
+int backup_directory_file(struct backup_directory *directory, const char *name, bool writing,
+    int *ret_fd, uint64_t *ret_size, rh_error *error);
 
 /* An age_source over an open file. */
 struct file_source {

@@ -101,7 +101,8 @@ int parity_pages_new(struct parity_pages *pages, const struct parity_shape *shap
 int parity_pages_make(struct parity_pages *pages, uint32_t g, rh_error *error);
 void parity_pages_free(struct parity_pages *pages);
 
-/* What the head of a page says; false if it is none of ours, or its hash is wrong. */
+/* What the head of a page says; ${*ret_good} false if it is none of ours, or its hash is wrong.
+ */
 struct parity_head {
 	uint64_t size;
 	unsigned percent;
@@ -109,8 +110,8 @@ struct parity_head {
 	char file[BACKUP_NAME_SIZE];
 	uint8_t root[DIGEST_SIZE];
 };
-bool parity_head_read(
-    struct digest *digest, const uint8_t page[PARITY_BLOCK], struct parity_head *ret);
+int parity_head_read(struct digest *digest, const uint8_t page[PARITY_BLOCK],
+    struct parity_head *ret, bool *ret_good, rh_error *error);
 
 /* ---- parity_write.c ---- */
 
@@ -136,60 +137,81 @@ int parity_write(const struct parity_target *target, unsigned percent,
 struct parity {
 	struct parity_shape shape;
 	char file[BACKUP_NAME_SIZE]; /* the backup's name */
-	char display[DISPLAY_SIZE];
-	int fd; /* of the parity file */
-	uint64_t bytes; /* its size now */
+	char name[BACKUP_NAME_SIZE]; /* of the parity file */
+	char display[DISPLAY_SIZE]; /* of the same, for messages */
+	int fd; /* of the same */
+	uint8_t root[DIGEST_SIZE];
 	uint8_t *hashes; /* of the blocks, then of the parity pages; PARITY_HASH_SIZE each */
-	uint32_t bad_table_pages; /* that had to be made from others, check pages included */
-	uint8_t *table_bad; /* a byte for each page of the table: 1 if it is bad in the file */
+	bool *table_bad; /* for each page of the table: it is bad in the file */
+	uint32_t table_bad_count;
 };
 
 /*
- * Opens the parity file of the backup ${file} and reads its table, mending it where it must.
+ * Opens the parity file of the backup ${file}, for writing too with ${writing}, and reads its
+ * table, mending it in memory where it must.
  * RH_E_PARITY: none, of another backup, or too damaged to be of use; the text says which.
  */
-int parity_open(
-    struct backup_directory *directory, const char *file, struct parity **ret, rh_error *error);
+int parity_open(struct backup_directory *directory, const char *file, bool writing,
+    struct parity **ret, rh_error *error);
 void parity_free(struct parity *parity);
 
-/* Whether these are the bytes of block ${i} (shorter than PARITY_BLOCK: filled with zeros). */
-bool parity_block_good(const struct parity *parity, uint32_t i, const void *bytes, size_t size);
-/* The same of a parity page, PARITY_BLOCK bytes. */
-bool parity_page_good(const struct parity *parity, uint32_t i, const void *bytes);
+/* Whether ${page} (PARITY_BLOCK bytes) is what the table says of its entry ${index}. */
+int parity_good(const struct parity *parity, struct digest *digest, uint64_t index,
+    const uint8_t *page, bool *ret, rh_error *error);
 
 /*
- * Reads ${size} bytes at ${offset}; what lies behind the end of the file and what the medium
- * cannot read (EIO) are zeros, and no failure: ${*ret_bad}, if not NULL, is set then.
- * Every other failure is one: a medium that is gone is not a damaged one.
+ * Reads ${size} bytes at ${offset}.  What lies behind the end of the file and what the medium
+ * cannot read is zeros, by blocks, and no failure; every other failure is one.
  */
-int parity_read_at(int fd, uint64_t offset, void *bytes, size_t size, bool *ret_bad,
-    const char *display, rh_error *error);
+int parity_read_at(
+    int fd, uint64_t offset, void *bytes, size_t size, const char *display, rh_error *error);
+
+/* ---- parity_map.c: which blocks and pages are bad ---- */
+
+struct parity_map {
+	bool *bad; /* for each entry of the table */
+	uint16_t *counts; /* of each stripe */
+	uint64_t bad_blocks; /* of the backup */
+	uint64_t bad_pages; /* parity pages; those of the table are in struct parity */
+	uint64_t lost_blocks;
+	bool longer; /* the backup has bytes behind its end */
+	unsigned reserve; /* percent of the rows that is used where most is */
+};
+
+/* Reads both files; ${fd} is the backup's, which nobody changes meanwhile. */
+int parity_map_make(const struct parity *parity, int fd, const char *display,
+    const struct backup_watch *watch, struct parity_map *ret, rh_error *error);
+bool parity_map_lost(
+    const struct parity_map *map, const struct parity *parity, uint32_t stripe);
+bool parity_map_whole(const struct parity_map *map, const struct parity *parity);
+/* What can be made of the stripe is not what was there. */
+void parity_map_give_up(struct parity_map *map, const struct parity *parity, uint32_t stripe);
+void parity_map_free(struct parity_map *map);
+
+/* Tells the runs of bad bytes of both files, and sums up. */
+void parity_map_tell(const struct parity_map *map, const struct parity *parity,
+    const struct backup_watch *watch, struct backup_state *ret);
 
 /* ---- parity_stripe.c ---- */
 
 /*
- * One stripe in memory: its blocks and parity pages as the media give them, which of them are
- * good, and what is bad mended.  Reused for one stripe after another; one thread.
+ * One stripe in memory, with what is bad of it mended.  Used for one stripe after another, on
+ * one thread.
  */
 struct parity_stripe;
-int parity_stripe_new(const struct parity *parity, struct parity_stripe **ret, rh_error *error);
+int parity_stripe_new(const struct parity *parity, const struct parity_map *map, int fd,
+    const char *display, struct parity_stripe **ret, rh_error *error);
 void parity_stripe_free(struct parity_stripe *stripe);
 
 /*
- * Reads stripe ${s}; ${fd} is the backup's, -1 if there is none.  ${*ret_lost}: 0, or the
- * number of blocks that are bad and cannot be mended; else every block is as it was when the
- * backup was made, verified by its hash.
+ * Reads what is good of stripe ${s} and makes its bad blocks out of it, each verified by its
+ * hash.  RH_E_BACKUP_CORRUPT if they cannot be made.
  */
-int parity_stripe_load(struct parity_stripe *stripe, int fd, uint32_t s, const char *display,
-    unsigned *ret_lost, rh_error *error);
-/* Block ${column}: its bytes, and whether it is good on the medium. */
-const uint8_t *parity_stripe_block(
-    const struct parity_stripe *stripe, unsigned column, bool *ret_good);
-/*
- * The same of parity page ${row}; a bad one holds what belongs there if nothing of the
- * stripe is lost.
- */
-const uint8_t *parity_stripe_page(
-    const struct parity_stripe *stripe, unsigned row, bool *ret_good);
+int parity_stripe_mend(struct parity_stripe *stripe, uint32_t s, rh_error *error);
+/* Block ${column}; of a stripe that was mended. */
+const uint8_t *parity_stripe_block(const struct parity_stripe *stripe, unsigned column);
+/* Makes its parity pages, too, each verified. */
+int parity_stripe_encode(struct parity_stripe *stripe, rh_error *error);
+const uint8_t *parity_stripe_page(const struct parity_stripe *stripe, unsigned row);
 
 #endif

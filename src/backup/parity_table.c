@@ -157,20 +157,24 @@ int parity_pages_make(struct parity_pages *pages, uint32_t g, rh_error *error)
 
 /* ---- Reading ---- */
 
-bool parity_head_read(
-    struct digest *digest, const uint8_t page[PARITY_BLOCK], struct parity_head *ret)
+int parity_head_read(struct digest *digest, const uint8_t page[PARITY_BLOCK],
+    struct parity_head *ret, bool *ret_good, rh_error *error)
 {
 	uint8_t hash[PARITY_HASH_SIZE];
+	int code;
 
+	*ret_good = false;
 	if (memcmp(page, MAGIC, MAGIC_SIZE) != 0 ||
-	    hash_page(digest, page, hash, NULL) != RH_OK ||
-	    memcmp(hash, page + AT_HASH, sizeof hash) != 0 ||
 	    page[AT_NAME + BACKUP_NAME_SIZE - 1] != '\0')
-		return false;
+		return RH_OK;
+	code = hash_page(digest, page, hash, error);
+	if (code != RH_OK)
+		return code;
+	*ret_good = memcmp(hash, page + AT_HASH, sizeof hash) == 0;
 	ret->size = get_u64be(page + AT_SIZE);
 	ret->percent = get_u32be(page + AT_PERCENT);
 	ret->number = get_u32be(page + AT_NUMBER);
 	memcpy(ret->file, page + AT_NAME, sizeof ret->file);
 	memcpy(ret->root, page + AT_ROOT, sizeof ret->root);
-	return true;
+	return RH_OK;
 }

@@ -212,9 +212,10 @@ static int page_right(struct run *run, struct digest *digest, uint32_t place,
 	int code;
 
 	if (table) {
-		*ret = parity_head_read(digest, page, &head) && head.number == number &&
-		       memcmp(head.root, root, DIGEST_SIZE) == 0;
-		return RH_OK;
+		code = parity_head_read(digest, page, &head, ret, error);
+		*ret =
+		    *ret && head.number == number && memcmp(head.root, root, DIGEST_SIZE) == 0;
+		return code;
 	}
 	code = parity_hash(digest, page, PARITY_BLOCK, hash, error);
 	*ret =

@@ -117,7 +117,7 @@ int backup_reader_new(struct backup_directory *directory, const char *file,
 	reader->source =
 	    (struct age_source){.read_at = file_source_read, .context = &reader->file};
 	code = backup_directory_file(
-	    directory, file, &reader->file.fd, &reader->source.size, error);
+	    directory, file, false, &reader->file.fd, &reader->source.size, error);
 	if (code == RH_OK)
 		code = age_reader_new(&reader->source, keys, &reader->age, error);
 	if (code == RH_OK) {

@@ -98,7 +98,8 @@ int backup_recovery_read(struct backup_directory *directory, const char *passphr
 	int code;
 
 	backup_directory_display(display, directory, RECOVERY_FILE);
-	code = backup_directory_file(directory, RECOVERY_FILE, &file.fd, &source.size, &why);
+	code = backup_directory_file(
+	    directory, RECOVERY_FILE, false, &file.fd, &source.size, &why);
 	if (code == RH_E_BACKUP_MISSING)
 		return error_set(error, RH_E_SECRET_NEEDED,
 		    "there is no %s that the passphrase could open", display);

@@ -45,7 +45,7 @@ static int look(struct tally *tally, const struct opening *opening, struct backu
 	checking_condition(&checking, ret, &condition);
 	report_condition(tally->report, &condition);
 	if (ret->condition == BACKUP_UNKNOWN)
-		report_notice(tally->report, "%s", ret->reason);
+		report_notice(tally->report, "%s", ret->why.text);
 	return RH_OK;
 }
 
