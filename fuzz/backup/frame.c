@@ -36,10 +36,10 @@ static int on_license(void *context, const struct frame_license *license, rh_err
 	return RH_OK;
 }
 
-static int on_damaged(void *context, const char *component, const rh_error *why)
+static int on_damaged(void *context, const struct frame_license *damaged, const rh_error *why)
 {
 	(void)context;
-	if (!frame_component_valid(component) || why->code != RH_E_LICENSE_DAMAGED ||
+	if (!frame_component_valid(damaged->component) || why->code != RH_E_LICENSE_DAMAGED ||
 	    why->text[0] == '\0')
 		abort();
 	return RH_OK;
@@ -63,7 +63,7 @@ static void mend(uint8_t *tar, size_t size)
 	}
 }
 
-static void parse(const struct buffer *frame)
+static void parse(const struct backup_frame *frame)
 {
 	struct frame_parser *parser = NULL;
 	int code;
@@ -80,24 +80,25 @@ static void parse(const struct buffer *frame)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static ZSTD_CCtx *compressor;
-	struct buffer tar = {0}, frame = {0};
+	struct buffer tar = {0};
+	struct backup_frame frame = {0};
 
 	if (compressor == NULL && zframe_compressor(&compressor, NULL) != RH_OK)
 		abort();
 	if (size == 0)
 		return 0;
 	if (data[0] % 2 == 1) {
-		if (buffer_append(&frame, data + 1, size - 1, NULL) != RH_OK)
+		if (buffer_append(&frame.licenses, data + 1, size - 1, NULL) != RH_OK)
 			abort();
 	} else {
 		if (buffer_append(&tar, data + 1, size - 1, NULL) != RH_OK)
 			abort();
 		mend(tar.data, tar.size);
-		if (zframe_pack(compressor, tar.data, tar.size, &frame, NULL) != RH_OK)
+		if (zframe_pack(compressor, tar.data, tar.size, &frame.licenses, NULL) != RH_OK)
 			abort();
 	}
 	parse(&frame);
 	buffer_free(&tar);
-	buffer_free(&frame);
+	backup_frame_free(&frame);
 	return 0;
 }

@@ -51,7 +51,7 @@ static void read_all(struct age_reader *reader)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct memory memory = {data, size};
-	struct age_source source = {read_memory, &memory, size};
+	struct age_source source = {.read_at = read_memory, .context = &memory, .size = size};
 	static struct age_identity identity;
 	static int ready;
 	struct age_keys keys = {.identities = &identity, .identity_count = 1};

@@ -116,7 +116,7 @@ static void append_licenses(struct backup_writer *writer, const struct backup_he
 {
 	static uint8_t document[FRAME_DOCUMENT_MAX], secret[256];
 	struct frame_builder *builder;
-	const struct buffer *frame;
+	const struct backup_frame *frame;
 	uint32_t number = 1;
 	size_t size = 0;
 
@@ -171,7 +171,7 @@ static void write_backup(
 	must(es256_key_generate(signing_key, &error));
 	must(backup_proof_key(&identity, proof_key, &error));
 	must(backup_writer_new(directory, &header, signing_key, proof_key, &identity.recipient,
-	    1, &writer, &error));
+	    1, 10, &writer, &error));
 	append_licenses(writer, &header, proof_key, originals, count);
 	must(backup_writer_finish(writer, NULL, NULL, &error));
 	must(backup_writer_commit(writer, &error));
@@ -195,22 +195,22 @@ static void read_backup(const char *path, const char *key, char *target)
 	struct backup_generation *generations;
 	struct backup_reader *reader;
 	struct frame_parser *parser;
-	struct buffer frame = {0};
+	struct backup_frame frame = {0};
 	size_t count;
 
 	must(backup_directory_open(path, false, &directory, &error));
 	must(backup_list(directory, &generations, &count, &error));
 	if (count == 0)
 		exit(1);
-	must(backup_reader_new(directory, generations[0].file, &keys, &reader, &error));
+	must(backup_reader_new(directory, generations[0].file, &keys, false, &reader, &error));
 	must(frame_parser_new(&parser, &error));
 	for (;;) {
 		must(backup_reader_next(reader, &frame, &error));
-		if (frame.size == 0)
+		if (frame.licenses.size == 0)
 			break;
 		must(frame_parse(parser, &frame, on_license, NULL, target, &error));
 	}
-	buffer_free(&frame);
+	backup_frame_free(&frame);
 	frame_parser_free(parser);
 	backup_reader_free(reader);
 	free(generations);

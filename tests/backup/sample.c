@@ -85,11 +85,22 @@ unsigned sample_number(const char *component)
 	return number;
 }
 
-void sample_frame(
-    struct buffer *frame, uint32_t number, unsigned first, unsigned count, size_t document_size)
+void sample_keep(struct backup_frame *frame, const struct backup_frame *built)
+{
+	backup_frame_clear(frame);
+	expect_ok(buffer_append(
+	    &frame->licenses, built->licenses.data, built->licenses.size, &error));
+	expect_ok(buffer_append(
+	    &frame->manifest, built->manifest.data, built->manifest.size, &error));
+	frame->cut = built->cut;
+	frame->alone = built->alone;
+}
+
+void sample_frame(struct backup_frame *frame, uint32_t number, unsigned first, unsigned count,
+    size_t document_size)
 {
 	struct frame_builder *builder = NULL;
-	const struct buffer *built = NULL;
+	const struct backup_frame *built = NULL;
 
 	expect_ok(frame_builder_new(&builder, &error));
 	expect_ok(frame_begin(builder, number, 1795360200, &error));
@@ -103,8 +114,7 @@ void sample_frame(
 		sample_free(&sample);
 	}
 	expect_ok(frame_finish(builder, &built, &error));
-	buffer_clear(frame);
-	expect_ok(buffer_append(frame, built->data, built->size, &error));
+	sample_keep(frame, built);
 	frame_builder_free(builder);
 }
 
@@ -191,6 +201,8 @@ const struct age_identity *sample_identity(void)
 	return &identity;
 }
 
+unsigned sample_parity;
+
 int sample_writer(struct backup_directory *directory, uint64_t owned,
     struct backup_writer **ret, rh_error *error)
 {
@@ -199,7 +211,7 @@ int sample_writer(struct backup_directory *directory, uint64_t owned,
 	    .computer_id = "00112233445566778899aabbccddeeff", .owned = owned};
 
 	return backup_writer_new(directory, &header, signing_key, NULL,
-	    &sample_identity()->recipient, 1, ret, error);
+	    &sample_identity()->recipient, 1, sample_parity, ret, error);
 }
 
 void sample_backup(
@@ -208,7 +220,7 @@ void sample_backup(
 	struct backup_directory *directory = NULL;
 	struct backup_writer *writer = NULL;
 	struct backup_generation *generations = NULL;
-	struct buffer frame = {0};
+	struct backup_frame frame = {0};
 	size_t generation_count = 0;
 
 	expect_ok(backup_directory_open(path, true, &directory, &error));
@@ -227,7 +239,7 @@ void sample_backup(
 	assert_true(generation_count > 0);
 	memcpy(name, generations[0].file, BACKUP_NAME_SIZE);
 	free(generations);
-	buffer_free(&frame);
+	backup_frame_free(&frame);
 	backup_directory_close(directory);
 }
 
@@ -255,23 +267,23 @@ int sample_read_backup(const char *path, const char *name, size_t document_size,
 	struct backup_directory *directory = NULL;
 	struct backup_reader *reader = NULL;
 	struct frame_parser *parser = NULL;
-	struct buffer frame = {0};
+	struct backup_frame frame = {0};
 	int code;
 
 	code = backup_directory_open(path, false, &directory, error);
 	if (code == RH_OK)
-		code = backup_reader_new(directory, name, &keys, &reader, error);
+		code = backup_reader_new(directory, name, &keys, false, &reader, error);
 	if (code == RH_OK)
 		code = frame_parser_new(&parser, error);
 	while (code == RH_OK) {
 		code = backup_reader_next(reader, &frame, error);
-		if (code != RH_OK || frame.size == 0)
+		if (code != RH_OK || frame.licenses.size == 0)
 			break;
 		code = frame_parse(parser, &frame, count_license, NULL, &count, error);
 	}
 	if (ret_count != NULL)
 		*ret_count = count.count;
-	buffer_free(&frame);
+	backup_frame_free(&frame);
 	frame_parser_free(parser);
 	backup_reader_free(reader);
 	backup_directory_close(directory);

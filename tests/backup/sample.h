@@ -37,9 +37,12 @@ bool sample_equal(const struct frame_license *license, unsigned i, size_t docume
 /* The number in a sample's component. */
 unsigned sample_number(const char *component);
 
-/* Builds a frame of samples ${first} to ${first} + ${count} - 1 as a buffer of its own. */
-void sample_frame(struct buffer *frame, uint32_t number, unsigned first, unsigned count,
+/* Builds a frame of samples ${first} to ${first} + ${count} - 1 as buffers of its own. */
+void sample_frame(struct backup_frame *frame, uint32_t number, unsigned first, unsigned count,
     size_t document_size);
+
+/* A copy of what a builder made. */
+void sample_keep(struct backup_frame *frame, const struct backup_frame *built);
 
 /* ---- Directories and files ---- */
 
@@ -56,6 +59,9 @@ void sample_read(const char *directory, const char *name, struct buffer *bytes);
 
 /* A key that is always the same. */
 const struct age_identity *sample_identity(void);
+
+/* Percent of parity that backups get; 0, unless a test sets it. */
+extern unsigned sample_parity;
 
 /* Starts a backup of ${owned} licences. */
 int sample_writer(struct backup_directory *directory, uint64_t owned,

@@ -45,7 +45,7 @@ static void write_and_read(void **state)
 
 	expect_ok(backup_directory_open(path, false, &directory, &error));
 	assert_string_equal(backup_directory_path(directory), path);
-	expect_ok(backup_reader_new(directory, name, &keys, &reader, &error));
+	expect_ok(backup_reader_new(directory, name, &keys, false, &reader, &error));
 	header = backup_reader_header(reader);
 	assert_int_equal(header->format_version, 1);
 	assert_int_equal(header->owned, 95);
@@ -78,19 +78,19 @@ static void end_is_the_end(void **state)
 	struct age_keys keys = {sample_identity(), 1, NULL};
 	struct backup_directory *directory = NULL;
 	struct backup_reader *reader = NULL;
-	struct buffer frame = {0};
+	struct backup_frame frame = {0};
 	char name[BACKUP_NAME_SIZE];
 
 	sample_backup(*state, 5, 100, name);
 	expect_ok(backup_directory_open(*state, false, &directory, &error));
-	expect_ok(backup_reader_new(directory, name, &keys, &reader, &error));
+	expect_ok(backup_reader_new(directory, name, &keys, false, &reader, &error));
 	expect_ok(backup_reader_next(reader, &frame, &error));
-	assert_true(frame.size > 0);
+	assert_true(frame.licenses.size > 0);
 	for (int i = 0; i < 3; i++) {
 		expect_ok(backup_reader_next(reader, &frame, &error));
-		assert_int_equal(frame.size, 0);
+		assert_int_equal(frame.licenses.size, 0);
 	}
-	buffer_free(&frame);
+	backup_frame_free(&frame);
 	backup_reader_free(reader);
 	backup_directory_close(directory);
 }
@@ -107,13 +107,13 @@ static void secrets(void **state)
 	sample_backup(path, 5, 100, name);
 	expect_ok(age_identity_generate(&other, &error));
 	expect_ok(backup_directory_open(path, false, &directory, &error));
-	expect_code(
-	    backup_reader_new(directory, name, &none, &reader, &error), RH_E_SECRET_NEEDED);
-	expect_code(
-	    backup_reader_new(directory, name, &wrong, &reader, &error), RH_E_SECRET_WRONG);
+	expect_code(backup_reader_new(directory, name, &none, false, &reader, &error),
+	    RH_E_SECRET_NEEDED);
+	expect_code(backup_reader_new(directory, name, &wrong, false, &reader, &error),
+	    RH_E_SECRET_WRONG);
 	expect_code(
 	    backup_reader_new(directory, "licenses-20200101T000000Z-0000000000000000.age",
-		&wrong, &reader, &error),
+		&wrong, false, &reader, &error),
 	    RH_E_BACKUP_MISSING);
 	assert_null(reader);
 	backup_directory_close(directory);
@@ -126,7 +126,8 @@ static void nothing_in_the_clear(void **state)
 	static const char marker[] = "licence licence licence";
 	struct backup_directory *directory = NULL;
 	struct backup_writer *writer = NULL;
-	struct buffer frame = {0}, file = {0};
+	struct backup_frame frame = {0};
+	struct buffer file = {0};
 	char name[BACKUP_NAME_SIZE];
 
 	sample_backup(path, 20, 3000, name);
@@ -147,7 +148,7 @@ static void nothing_in_the_clear(void **state)
 	backup_writer_free(writer);
 	assert_int_equal(sample_count(path), 2);
 	backup_directory_close(directory);
-	buffer_free(&frame);
+	backup_frame_free(&frame);
 	buffer_free(&file);
 }
 
@@ -316,11 +317,11 @@ static void put_header(struct buffer *plain)
 
 static void put_samples(struct buffer *plain)
 {
-	struct buffer frame = {0};
+	struct backup_frame frame = {0};
 
 	sample_frame(&frame, 1, 0, 3, 60);
-	expect_ok(buffer_append(plain, frame.data, frame.size, &error));
-	buffer_free(&frame);
+	expect_ok(buffer_append(plain, frame.licenses.data, frame.licenses.size, &error));
+	backup_frame_free(&frame);
 }
 
 static void forged_frames(void **state)

@@ -292,14 +292,14 @@ static void prune_needs_the_lock(void **state)
 static struct backup_writer *start_writer(struct backup_directory *directory, unsigned frames)
 {
 	struct backup_writer *writer = NULL;
-	struct buffer frame = {0};
+	struct backup_frame frame = {0};
 
 	expect_ok(sample_writer(directory, frames * 10, &writer, &error));
 	for (unsigned i = 0; i < frames; i++) {
 		sample_frame(&frame, i + 1, i * 10, 10, 20000);
 		expect_ok(backup_writer_append(writer, &frame, &error));
 	}
-	buffer_free(&frame);
+	backup_frame_free(&frame);
 	return writer;
 }
 
@@ -580,7 +580,7 @@ static void full_medium(void **state)
 		struct backup_directory *directory;
 		struct backup_writer *writer = NULL;
 		struct backup_generation found[2];
-		struct buffer frame = {0};
+		struct backup_frame frame = {0};
 		char options[64], name[BACKUP_NAME_SIZE];
 		rh_error why = {0};
 		int code;
@@ -600,7 +600,7 @@ static void full_medium(void **state)
 			code = backup_writer_commit(writer, &why);
 		backup_writer_free(writer);
 		backup_directory_close(directory);
-		buffer_free(&frame);
+		backup_frame_free(&frame);
 		done = code == RH_OK;
 		if (!done) {
 			assert_int_equal(code, RH_E_FULL);

@@ -37,18 +37,18 @@ static int on_license(void *context, const struct frame_license *license, rh_err
 	return RH_OK;
 }
 
-static int on_damaged(void *context, const char *component, const rh_error *why)
+static int on_damaged(void *context, const struct frame_license *damaged, const rh_error *why)
 {
 	struct result *result = context;
 
-	snprintf(result->component, sizeof result->component, "%s", component);
+	snprintf(result->component, sizeof result->component, "%s", damaged->component);
 	result->why = *why;
 	result->damaged++;
 	return RH_OK;
 }
 
 static int parse(
-    const struct buffer *frame, struct result *result, bool damage, rh_error *error)
+    const struct backup_frame *frame, struct result *result, bool damage, rh_error *error)
 {
 	struct frame_parser *parser = NULL;
 	int code = frame_parser_new(&parser, error);
@@ -65,7 +65,7 @@ static int parse(
 static void round_trip(void **state)
 {
 	static const size_t sizes[] = {0, 1, 511, 512, 513, 4096, 100000, FRAME_DOCUMENT_MAX};
-	struct buffer frame = {0};
+	struct backup_frame frame = {0};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
@@ -77,7 +77,7 @@ static void round_trip(void **state)
 		assert_int_equal(result.given, count);
 		assert_int_equal(result.damaged, 0);
 	}
-	buffer_free(&frame);
+	backup_frame_free(&frame);
 }
 
 static void builder_and_parser_are_used_again(void **state)
@@ -89,7 +89,7 @@ static void builder_and_parser_are_used_again(void **state)
 	expect_ok(frame_builder_new(&builder, &error));
 	expect_ok(frame_parser_new(&parser, &error));
 	for (unsigned round = 0; round < 20; round++) {
-		const struct buffer *frame = NULL;
+		const struct backup_frame *frame = NULL;
 		struct result result = {.document_size = 3000 - 100 * round};
 
 		expect_ok(frame_begin(builder, round, TIME, &error));
@@ -114,7 +114,7 @@ static void size_is_an_upper_bound(void **state)
 {
 	struct frame_builder *builder = NULL;
 	struct buffer tar = {0};
-	const struct buffer *frame = NULL;
+	const struct backup_frame *frame = NULL;
 	ZSTD_DCtx *decompressor = ZSTD_createDCtx();
 	size_t size = 0;
 
@@ -133,8 +133,8 @@ static void size_is_an_upper_bound(void **state)
 		sample_free(&sample);
 	}
 	expect_ok(frame_finish(builder, &frame, &error));
-	expect_ok(
-	    zframe_unpack(decompressor, frame->data, frame->size, FRAME_MAX, &tar, &error));
+	expect_ok(zframe_unpack(
+	    decompressor, frame->licenses.data, frame->licenses.size, FRAME_MAX, &tar, &error));
 	assert_true(tar.size <= size + 2 * TAR_BLOCK);
 	buffer_free(&tar);
 	ZSTD_freeDCtx(decompressor);
@@ -150,7 +150,7 @@ static void builder_refuses(void **state)
 	uint8_t digest[DIGEST_SIZE] = {0};
 	struct frame_license license = {.component = "a", .document = big, .digest = digest};
 	struct frame_builder *builder = NULL;
-	const struct buffer *frame = NULL;
+	const struct backup_frame *frame = NULL;
 	int code = RH_OK;
 	unsigned added = 0;
 
@@ -159,7 +159,7 @@ static void builder_refuses(void **state)
 	expect_code(frame_begin(builder, 1, -1, &error), RH_E_ARGUMENT);
 	expect_ok(frame_begin(builder, 1, TIME, &error));
 	expect_ok(frame_finish(builder, &frame, &error));
-	assert_int_equal(frame->size, 0);
+	assert_int_equal(frame->licenses.size, 0);
 	expect_ok(frame_begin(builder, 1, TIME, &error));
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
 		license.component = names[i];
@@ -233,12 +233,13 @@ static void add_sample(struct raw *raw, unsigned i, unsigned flags)
 	sample_free(&sample);
 }
 
-static void pack(struct raw *raw, struct buffer *frame)
+static void pack(struct raw *raw, struct backup_frame *frame)
 {
 	ZSTD_CCtx *compressor = NULL;
 
 	expect_ok(zframe_compressor(&compressor, &error));
-	expect_ok(zframe_pack(compressor, raw->tar.data, raw->tar.size, frame, &error));
+	expect_ok(
+	    zframe_pack(compressor, raw->tar.data, raw->tar.size, &frame->licenses, &error));
 	ZSTD_freeCCtx(compressor);
 }
 
@@ -246,7 +247,7 @@ static void pack(struct raw *raw, struct buffer *frame)
 static struct result finish(struct raw *raw, bool manifest, int expected)
 {
 	struct result result = {.document_size = 5};
-	struct buffer frame = {0};
+	struct backup_frame frame = {0};
 
 	if (manifest)
 		add(raw, "manifest/000001.sha256", raw->manifest.data, raw->manifest.size);
@@ -254,7 +255,7 @@ static struct result finish(struct raw *raw, bool manifest, int expected)
 	expect_code(parse(&frame, &result, true, &error), expected);
 	if (expected != RH_OK)
 		assert_int_equal(result.given, 0);
-	buffer_free(&frame);
+	backup_frame_free(&frame);
 	buffer_free(&raw->tar);
 	buffer_free(&raw->manifest);
 	return result;
@@ -264,7 +265,7 @@ static void damage_stays_local(void **state)
 {
 	struct raw raw = {{0}, {0}};
 	struct result result;
-	struct buffer frame = {0};
+	struct backup_frame frame = {0};
 
 	(void)state;
 	add_sample(&raw, 1, 0);
@@ -320,7 +321,7 @@ static void damage_stays_local(void **state)
 	result = (struct result){.document_size = 5};
 	expect_code(parse(&frame, &result, false, &error), RH_E_LICENSE_DAMAGED);
 	assert_int_equal(result.given, 1);
-	buffer_free(&frame);
+	backup_frame_free(&frame);
 	buffer_free(&raw.tar);
 	buffer_free(&raw.manifest);
 }
@@ -504,7 +505,8 @@ static void parser_refuses_frames(void **state)
 {
 	static uint8_t zeros[FRAME_MAX + TAR_BLOCK];
 	struct raw raw = {{0}, {0}};
-	struct buffer frame = {0}, changed = {0};
+	struct backup_frame frame = {0};
+	struct backup_frame changed = {0};
 	struct result result = {.document_size = 5};
 	ZSTD_CCtx *compressor = NULL;
 
@@ -512,53 +514,56 @@ static void parser_refuses_frames(void **state)
 	expect_ok(zframe_compressor(&compressor, &error));
 	/* Nothing; too much; a frame that does not say how much; two of them; half of one. */
 	expect_code(parse(&frame, &result, true, &error), RH_E_BACKUP_CORRUPT);
-	expect_ok(zframe_pack(compressor, zeros, sizeof zeros, &frame, &error));
+	expect_ok(zframe_pack(compressor, zeros, sizeof zeros, &frame.licenses, &error));
 	expect_code(parse(&frame, &result, true, &error), RH_E_BACKUP_CORRUPT);
 
 	add_sample(&raw, 1, 0);
 	add(&raw, "manifest/000001.sha256", raw.manifest.data, raw.manifest.size);
 	ZSTD_CCtx_setParameter(compressor, ZSTD_c_contentSizeFlag, 0);
-	expect_ok(zframe_pack(compressor, raw.tar.data, raw.tar.size, &frame, &error));
+	expect_ok(zframe_pack(compressor, raw.tar.data, raw.tar.size, &frame.licenses, &error));
 	expect_code(parse(&frame, &result, true, &error), RH_E_BACKUP_CORRUPT);
 	ZSTD_CCtx_setParameter(compressor, ZSTD_c_contentSizeFlag, 1);
-	expect_ok(zframe_pack(compressor, raw.tar.data, raw.tar.size, &frame, &error));
+	expect_ok(zframe_pack(compressor, raw.tar.data, raw.tar.size, &frame.licenses, &error));
 	expect_ok(parse(&frame, &result, true, &error));
-	expect_ok(buffer_append(&changed, frame.data, frame.size, &error));
-	expect_ok(buffer_append(&changed, frame.data, frame.size, &error));
+	expect_ok(
+	    buffer_append(&changed.licenses, frame.licenses.data, frame.licenses.size, &error));
+	expect_ok(
+	    buffer_append(&changed.licenses, frame.licenses.data, frame.licenses.size, &error));
 	expect_code(parse(&changed, &result, true, &error), RH_E_BACKUP_CORRUPT);
-	for (changed.size = 0; changed.size < frame.size; changed.size++)
+	for (changed.licenses.size = 0; changed.licenses.size < frame.licenses.size;
+	     changed.licenses.size++)
 		expect_code(parse(&changed, &result, true, &error), RH_E_BACKUP_CORRUPT);
 	assert_int_equal(result.given, 1);
 	ZSTD_freeCCtx(compressor);
 	buffer_free(&raw.tar);
 	buffer_free(&raw.manifest);
-	buffer_free(&frame);
-	buffer_free(&changed);
+	backup_frame_free(&frame);
+	backup_frame_free(&changed);
 }
 
 /* Each bit of a frame in turn: refused, or the licences as they were (on_license looks). */
 static void flipped_bits(void **state)
 {
 	struct frame_parser *parser = NULL;
-	struct buffer frame = {0};
+	struct backup_frame frame = {0};
 	unsigned refused = 0;
 
 	(void)state;
 	expect_ok(frame_parser_new(&parser, &error));
 	sample_frame(&frame, 1, 0, 4, 100);
-	for (size_t bit = 0; bit < frame.size * 8; bit++) {
+	for (size_t bit = 0; bit < frame.licenses.size * 8; bit++) {
 		struct result result = {.document_size = 100};
 		int code;
 
-		frame.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
+		frame.licenses.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
 		code = frame_parse(parser, &frame, on_license, NULL, &result, NULL);
-		frame.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
+		frame.licenses.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
 		assert_true(code == RH_E_BACKUP_CORRUPT || code == RH_E_LICENSE_DAMAGED ||
 			    (code == RH_OK && result.given == 4));
 		refused += code != RH_OK;
 	}
-	assert_true(refused > frame.size * 8 * 9 / 10);
-	buffer_free(&frame);
+	assert_true(refused > frame.licenses.size * 8 * 9 / 10);
+	backup_frame_free(&frame);
 	frame_parser_free(parser);
 }
 
@@ -572,7 +577,7 @@ static int stop_at_once(void *context, const struct frame_license *license, rh_e
 static void callback_stops(void **state)
 {
 	struct frame_parser *parser = NULL;
-	struct buffer frame = {0};
+	struct backup_frame frame = {0};
 	unsigned calls = 0;
 
 	(void)state;
@@ -581,7 +586,7 @@ static void callback_stops(void **state)
 	expect_code(
 	    frame_parse(parser, &frame, stop_at_once, NULL, &calls, &error), RH_E_CANCELED);
 	assert_int_equal(calls, 1);
-	buffer_free(&frame);
+	backup_frame_free(&frame);
 	frame_parser_free(parser);
 }
 
@@ -590,7 +595,8 @@ static void callback_stops(void **state)
 /* libarchive reads our tar: same names, sizes, times, bytes. */
 static void libarchive_reads(void **state)
 {
-	struct buffer frame = {0}, tar = {0};
+	struct backup_frame frame = {0};
+	struct buffer tar = {0};
 	ZSTD_DCtx *decompressor = ZSTD_createDCtx();
 	struct archive *archive = archive_read_new();
 	struct archive_entry *entry;
@@ -598,7 +604,8 @@ static void libarchive_reads(void **state)
 
 	(void)state;
 	sample_frame(&frame, 17, 0, 20, 700);
-	expect_ok(zframe_unpack(decompressor, frame.data, frame.size, FRAME_MAX, &tar, &error));
+	expect_ok(zframe_unpack(
+	    decompressor, frame.licenses.data, frame.licenses.size, FRAME_MAX, &tar, &error));
 	archive_read_support_format_tar(archive);
 	assert_int_equal(archive_read_open_memory(archive, tar.data, tar.size), ARCHIVE_OK);
 	while (archive_read_next_header(archive, &entry) == ARCHIVE_OK) {
@@ -626,7 +633,7 @@ static void libarchive_reads(void **state)
 	assert_int_equal(manifests, 1);
 	archive_read_free(archive);
 	ZSTD_freeDCtx(decompressor);
-	buffer_free(&frame);
+	backup_frame_free(&frame);
 	buffer_free(&tar);
 }
 

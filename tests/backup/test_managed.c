@@ -131,7 +131,7 @@ static int take(void *context, const struct frame_license *license, rh_error *er
 	return RH_OK;
 }
 
-static void parse(const struct buffer *frame, struct found *found, int expected)
+static void parse(const struct backup_frame *frame, struct found *found, int expected)
 {
 	struct frame_parser *parser = NULL;
 
@@ -143,7 +143,7 @@ static void parse(const struct buffer *frame, struct found *found, int expected)
 static void frames(void **state)
 {
 	struct frame_builder *builder = NULL;
-	const struct buffer *frame = NULL;
+	const struct backup_frame *frame = NULL;
 	struct found found = {0};
 	struct frame_license license = {.document = "d", .document_size = 1};
 	ZSTD_DCtx *decompressor = ZSTD_createDCtx();
@@ -172,8 +172,8 @@ static void frames(void **state)
 	assert_false(found.sealed[2]);
 	assert_string_equal(found.secrets[0], "one");
 	assert_string_equal(found.secrets[1], "two");
-	expect_ok(
-	    zframe_unpack(decompressor, frame->data, frame->size, FRAME_MAX, &tar, &error));
+	expect_ok(zframe_unpack(
+	    decompressor, frame->licenses.data, frame->licenses.size, FRAME_MAX, &tar, &error));
 	assert_non_null(memmem(tar.data, tar.size, "licenses/clear/secret\0", 22));
 	assert_non_null(memmem(tar.data, tar.size, "licenses/sealed/secret.sealed\0", 30));
 	assert_null(memmem(tar.data, tar.size, "licenses/none/secret", 20));
@@ -183,7 +183,7 @@ static void frames(void **state)
 }
 
 /* A frame put together by hand; every member is in the manifest. */
-static void raw_frame(const char *const *paths, struct buffer *frame)
+static void raw_frame(const char *const *paths, struct backup_frame *frame)
 {
 	struct buffer tar = {0}, manifest = {0};
 	uint8_t digest[DIGEST_SIZE];
@@ -202,7 +202,7 @@ static void raw_frame(const char *const *paths, struct buffer *frame)
 	expect_ok(tar_append(
 	    &tar, "manifest/000001.sha256", manifest.data, manifest.size, 0, &error));
 	expect_ok(zframe_compressor(&compressor, &error));
-	expect_ok(zframe_pack(compressor, tar.data, tar.size, frame, &error));
+	expect_ok(zframe_pack(compressor, tar.data, tar.size, &frame->licenses, &error));
 	ZSTD_freeCCtx(compressor);
 	buffer_free(&tar);
 	buffer_free(&manifest);
@@ -217,7 +217,7 @@ static void not_both(void **state)
 	    {"licenses/a/document", "licenses/a/secret.sealed", "licenses/a/secret", NULL},
 	    {"licenses/a/document", "licenses/a/secret.seale", NULL},
 	};
-	struct buffer frame = {0};
+	struct backup_frame frame = {0};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -227,7 +227,7 @@ static void not_both(void **state)
 		parse(&frame, &found, i < 2 ? RH_OK : RH_E_BACKUP_CORRUPT);
 		assert_int_equal(found.count, i < 2 ? 1 : 0);
 	}
-	buffer_free(&frame);
+	backup_frame_free(&frame);
 }
 
 int main(void)

@@ -17,7 +17,8 @@
 /* ---- What is done while memory runs out ---- */
 
 static const uint8_t key[KEY_SIZE] = "a signature that is not for real";
-static struct buffer header_tar, frame;
+static struct buffer header_tar;
+static struct backup_frame frame;
 
 static int write_header(struct buffer *tar, rh_error *error)
 {
@@ -97,7 +98,7 @@ static int act_managed(rh_error *error)
 	return code;
 }
 
-static int build(struct buffer *ret, rh_error *error)
+static int build(struct backup_frame *ret, rh_error *error)
 {
 	struct frame_license license = {.component = "a",
 	    .document = "document",
@@ -108,7 +109,7 @@ static int build(struct buffer *ret, rh_error *error)
 	    .facts = "facts",
 	    .facts_size = 5};
 	struct frame_builder *builder = NULL;
-	const struct buffer *built = NULL;
+	const struct backup_frame *built = NULL;
 	int code = frame_builder_new(&builder, error);
 
 	if (code == RH_OK) {
@@ -120,17 +121,21 @@ static int build(struct buffer *ret, rh_error *error)
 	if (code == RH_OK)
 		code = frame_finish(builder, &built, error);
 	if (code == RH_OK)
-		code = buffer_append(ret, built->data, built->size, error);
+		code = buffer_append(
+		    &ret->licenses, built->licenses.data, built->licenses.size, error);
+	if (code == RH_OK)
+		code = buffer_append(
+		    &ret->manifest, built->manifest.data, built->manifest.size, error);
 	frame_builder_free(builder);
 	return code;
 }
 
 static int act_build(rh_error *error)
 {
-	struct buffer made = {0};
+	struct backup_frame made = {0};
 	int code = build(&made, error);
 
-	buffer_free(&made);
+	backup_frame_free(&made);
 	return code;
 }
 
@@ -182,7 +187,7 @@ static void no_memory(void **state)
 		assert_true(n > 2);
 	}
 	buffer_free(&header_tar);
-	buffer_free(&frame);
+	backup_frame_free(&frame);
 }
 
 int main(void)

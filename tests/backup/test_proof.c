@@ -254,7 +254,7 @@ static int take_proven(void *context, const struct frame_license *license, rh_er
 }
 
 /* Whether a frame with one licence, parsed with this key and id, is proven. */
-static bool parse_proven(const struct buffer *frame, const uint8_t *key, const char *id)
+static bool parse_proven(const struct backup_frame *frame, const uint8_t *key, const char *id)
 {
 	struct frame_parser *parser = NULL;
 	int proven = -1;
@@ -268,10 +268,11 @@ static bool parse_proven(const struct buffer *frame, const uint8_t *key, const c
 	return proven == 1;
 }
 
-static void build(struct buffer *frame, const uint8_t *key, const char *id, const char *facts)
+static void build(
+    struct backup_frame *frame, const uint8_t *key, const char *id, const char *facts)
 {
 	struct frame_builder *builder = NULL;
-	const struct buffer *built = NULL;
+	const struct backup_frame *built = NULL;
 	struct frame_license license = {.component = "a",
 	    .document = "d",
 	    .document_size = 1,
@@ -284,14 +285,13 @@ static void build(struct buffer *frame, const uint8_t *key, const char *id, cons
 	expect_ok(frame_begin(builder, 3, 0, &error));
 	expect_ok(frame_add(builder, &license, &error));
 	expect_ok(frame_finish(builder, &built, &error));
-	buffer_clear(frame);
-	expect_ok(buffer_append(frame, built->data, built->size, &error));
+	sample_keep(frame, built);
 	frame_builder_free(builder);
 }
 
 static void frames(void **state)
 {
-	struct buffer frame = {0};
+	struct backup_frame frame = {0};
 	uint8_t key[KEY_SIZE], wrong[KEY_SIZE];
 
 	(void)state;
@@ -307,7 +307,7 @@ static void frames(void **state)
 	assert_true(parse_proven(&frame, key, "0123456789abcdef"));
 	build(&frame, NULL, NULL, "facts");
 	assert_false(parse_proven(&frame, key, "0123456789abcdef"));
-	buffer_free(&frame);
+	backup_frame_free(&frame);
 }
 
 /* Neither facts nor the number can be exchanged under the proof. */
@@ -320,7 +320,8 @@ static void frames_exchanged(void **state)
 	    {"manifest/000003.mac", "manifest/000004.mac"}};
 	ZSTD_DCtx *decompressor = ZSTD_createDCtx();
 	ZSTD_CCtx *compressor = NULL;
-	struct buffer frame = {0}, tar = {0};
+	struct backup_frame frame = {0};
+	struct buffer tar = {0};
 	uint8_t key[KEY_SIZE];
 
 	(void)state;
@@ -331,21 +332,21 @@ static void frames_exchanged(void **state)
 		uint8_t *at;
 
 		build(&frame, key, "0123456789abcdef", "facts");
-		expect_ok(zframe_unpack(
-		    decompressor, frame.data, frame.size, FRAME_MAX, &tar, &error));
+		expect_ok(zframe_unpack(decompressor, frame.licenses.data, frame.licenses.size,
+		    FRAME_MAX, &tar, &error));
 		at = memmem(tar.data, tar.size, changes[i].from, size);
 		assert_non_null(at);
 		memcpy(at, changes[i].to, size);
 		if (i > 0)
 			at[152 + 1]++; /* the last digit of the header's checksum */
-		expect_ok(zframe_pack(compressor, tar.data, tar.size, &frame, &error));
+		expect_ok(zframe_pack(compressor, tar.data, tar.size, &frame.licenses, &error));
 		/* The name of the proof itself says nothing. */
 		assert_int_equal(parse_proven(&frame, key, "0123456789abcdef"), i == 2);
 	}
 	ZSTD_freeCCtx(compressor);
 	ZSTD_freeDCtx(decompressor);
 	buffer_free(&tar);
-	buffer_free(&frame);
+	backup_frame_free(&frame);
 }
 
 int main(void)

@@ -17,7 +17,7 @@
 
 struct item {
 	unsigned number;
-	struct buffer frame;
+	struct backup_frame frame;
 	struct frame_builder *builder;
 	struct frame_parser *parser;
 	unsigned licenses;
@@ -54,7 +54,7 @@ static void free_item(void *context, void *memory)
 	(void)context;
 	frame_builder_free(item->builder);
 	frame_parser_free(item->parser);
-	buffer_free(&item->frame);
+	backup_frame_free(&item->frame);
 	free(item);
 }
 
@@ -74,7 +74,7 @@ static int number_frames(void *context, void *memory, bool *ret_end, rh_error *e
 static int build(void *context, void *memory, rh_error *error)
 {
 	struct item *item = memory;
-	const struct buffer *frame;
+	const struct backup_frame *frame;
 	int code = frame_begin(item->builder, item->number + 1, 1795360200, error);
 
 	(void)context;
@@ -89,9 +89,8 @@ static int build(void *context, void *memory, rh_error *error)
 	}
 	if (code == RH_OK)
 		code = frame_finish(item->builder, &frame, error);
-	buffer_clear(&item->frame);
 	if (code == RH_OK)
-		code = buffer_append(&item->frame, frame->data, frame->size, error);
+		sample_keep(&item->frame, frame);
 	return code;
 }
 
@@ -109,7 +108,7 @@ static int read_frame(void *context, void *memory, bool *ret_end, rh_error *erro
 	struct item *item = memory;
 	int code = backup_reader_next(run->reader, &item->frame, error);
 
-	if (code == RH_OK && item->frame.size == 0)
+	if (code == RH_OK && item->frame.licenses.size == 0)
 		*ret_end = true;
 	return code;
 }
@@ -170,8 +169,8 @@ static void many_threads(void **state)
 	backup_writer_free(run.writer);
 	expect_ok(backup_list(directory, &generations, &found, &error));
 	assert_int_equal(found, 1);
-	expect_ok(
-	    backup_reader_new(directory, generations[0].file, &keys, &run.reader, &error));
+	expect_ok(backup_reader_new(
+	    directory, generations[0].file, &keys, false, &run.reader, &error));
 	expect_ok(pipeline_run(&restore, &error));
 	assert_int_equal(run.licenses, FRAMES * EACH);
 	backup_reader_free(run.reader);
@@ -238,7 +237,7 @@ static void *read_generations(void *context)
 			code = backup_list(directory, &generations, &found, NULL);
 		if (code == RH_OK && found > 0) {
 			code = backup_reader_new(
-			    directory, generations[0].file, &keys, &reader, NULL);
+			    directory, generations[0].file, &keys, false, &reader, NULL);
 			if (code == RH_OK)
 				rival->done++;
 			if (code == RH_E_BACKUP_MISSING)

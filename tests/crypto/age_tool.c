@@ -100,7 +100,8 @@ static int decrypt(char **arguments, int count, rh_error *error)
 	if (fd < 0 || fstat(fd, &status) != 0)
 		return error_set(error, RH_E_OPEN, "cannot open the file");
 
-	struct age_source source = {read_at, &fd, (uint64_t)status.st_size};
+	struct age_source source = {
+	    .read_at = read_at, .context = &fd, .size = (uint64_t)status.st_size};
 	code = age_reader_new(&source, &keys, &reader, error);
 	while (code == RH_OK && got > 0) {
 		code = age_reader_read(reader, bytes, sizeof bytes, &got, error);

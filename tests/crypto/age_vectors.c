@@ -173,7 +173,8 @@ static const char *payload_result(struct age_reader *reader, char payload[])
 
 static const char *open_with(struct vector *vector, const struct age_keys *keys, char payload[])
 {
-	struct age_source source = {read_memory, &vector->file, vector->file.size};
+	struct age_source source = {
+	    .read_at = read_memory, .context = &vector->file, .size = vector->file.size};
 	struct age_reader *reader = NULL;
 	const char *result;
 	uint64_t size;

@@ -36,7 +36,7 @@ static int read_memory(
 
 static struct age_source source_of(struct buffer *file)
 {
-	return (struct age_source){read_memory, file, file->size};
+	return (struct age_source){.read_at = read_memory, .context = file, .size = file->size};
 }
 
 static uint8_t *make_plain(size_t size)

@@ -127,7 +127,7 @@ static int write_passphrase(rh_error *error)
 
 static int read_file(rh_error *error)
 {
-	struct age_source source = {read_memory, NULL, file.size};
+	struct age_source source = {.read_at = read_memory, .context = NULL, .size = file.size};
 	struct age_keys keys = {&identity, 1, passphrase};
 	struct age_reader *reader = NULL;
 	size_t got = 0, recipients;
