@@ -40,6 +40,9 @@ struct tar_member {
 int tar_next(
     struct tar_cursor *cursor, struct tar_member *member, bool *ret_end, rh_error *error);
 
+/* Name of the member whose header starts there; false if there is no header, whole. */
+bool tar_path(const void *bytes, size_t size, char ret[TAR_PATH_MAX + 1]);
+
 /* ---- zframe.c: one zstd frame (RFC 8878) with its size ---- */
 
 int zframe_compressor(ZSTD_CCtx **ret, rh_error *error);
@@ -54,6 +57,18 @@ int zframe_pack(ZSTD_CCtx *compressor, const void *bytes, size_t size, struct bu
  */
 int zframe_unpack(ZSTD_DCtx *decompressor, const void *frame, size_t size, size_t limit,
     struct buffer *bytes, rh_error *error);
+
+/* The same behind what ${bytes} holds. */
+int zframe_append(ZSTD_DCtx *decompressor, const void *frame, size_t size, size_t limit,
+    struct buffer *bytes, rh_error *error);
+
+/* As far as it goes, of a frame that stops in the middle: perhaps nothing. */
+int zframe_append_cut(ZSTD_DCtx *decompressor, const void *frame, size_t size, size_t limit,
+    struct buffer *bytes, rh_error *error);
+
+/* The first block of the content; ${*ret_there} false if that much does not come out. */
+int zframe_peek(ZSTD_DCtx *decompressor, const void *frame, size_t size, size_t limit,
+    uint8_t ret[TAR_BLOCK], bool *ret_there, rh_error *error);
 
 /*
  * Length of the first frame in ${size} bytes; 0 if it goes on behind them.

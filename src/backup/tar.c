@@ -93,23 +93,45 @@ int tar_append(struct buffer *tar, const char *path, const void *bytes, size_t s
 	return RH_OK;
 }
 
+/* Whether a header of ours starts there; ${*ret_length} is that of the name. */
+static bool header_valid(const uint8_t *p, size_t size, size_t *ret_length)
+{
+	uint64_t sum;
+
+	if (size < TAR_BLOCK || memcmp(p + FIELD_MAGIC, MAGIC, MAGIC_SIZE) != 0 ||
+	    !get_octal(p + FIELD_CHECKSUM, FIELD_CHECKSUM_SIZE, &sum) || sum != header_sum(p))
+		return false;
+	*ret_length = strnlen((const char *)p + FIELD_NAME, TAR_PATH_MAX + 1);
+	return true;
+}
+
+bool tar_path(const void *bytes, size_t size, char ret[TAR_PATH_MAX + 1])
+{
+	size_t length;
+
+	if (!header_valid(bytes, size, &length) || length == 0 || length > TAR_PATH_MAX)
+		return false;
+	memcpy(ret, (const uint8_t *)bytes + FIELD_NAME, length);
+	ret[length] = '\0';
+	return true;
+}
+
 int tar_next(
     struct tar_cursor *cursor, struct tar_member *member, bool *ret_end, rh_error *error)
 {
-	const uint8_t *p = cursor->bytes + cursor->offset;
 	size_t left = cursor->size - cursor->offset;
-	uint64_t sum, size;
+	const uint8_t *p;
+	uint64_t size;
 	size_t length;
 
 	if (left == 0) {
 		*ret_end = true;
 		return RH_OK;
 	}
-	if (left < TAR_BLOCK || memcmp(p + FIELD_MAGIC, MAGIC, MAGIC_SIZE) != 0 ||
-	    !get_octal(p + FIELD_CHECKSUM, FIELD_CHECKSUM_SIZE, &sum) || sum != header_sum(p))
+	p = cursor->bytes + cursor->offset;
+	if (!header_valid(p, left, &length))
 		return error_set(error, RH_E_BACKUP_CORRUPT,
 		    "no tar header at offset %zu of a frame", cursor->offset);
-	length = strnlen((const char *)p + FIELD_NAME, TAR_PATH_MAX + 1);
 	if (p[FIELD_TYPE] != '0' || p[FIELD_PREFIX] != '\0' || length == 0 ||
 	    length > TAR_PATH_MAX || !get_octal(p + FIELD_SIZE, 12, &size) ||
 	    size > left - TAR_BLOCK || tar_member_size((size_t)size) > left)

@@ -58,13 +58,12 @@ static int content_size(
 	return RH_OK;
 }
 
-int zframe_unpack(ZSTD_DCtx *decompressor, const void *frame, size_t size, size_t limit,
+int zframe_append(ZSTD_DCtx *decompressor, const void *frame, size_t size, size_t limit,
     struct buffer *bytes, rh_error *error)
 {
 	size_t content = 0, result;
 	int code;
 
-	buffer_clear(bytes);
 	code = content_size(frame, size, limit, &content, error);
 	if (code != RH_OK)
 		return code;
@@ -73,15 +72,75 @@ int zframe_unpack(ZSTD_DCtx *decompressor, const void *frame, size_t size, size_
 	code = buffer_reserve(bytes, content, error);
 	if (code != RH_OK)
 		return code;
-	result = ZSTD_decompressDCtx(decompressor, bytes->data, content, frame, size);
+	result =
+	    ZSTD_decompressDCtx(decompressor, bytes->data + bytes->size, content, frame, size);
 	if (ZSTD_isError(result))
 		return failed(
 		    result, "a frame does not decompress", RH_E_BACKUP_CORRUPT, error);
 	if (result != content)
 		return error_set(
 		    error, RH_E_BACKUP_CORRUPT, "a frame is not as long as it says");
-	bytes->size = result;
+	bytes->size += result;
 	return RH_OK;
+}
+
+int zframe_unpack(ZSTD_DCtx *decompressor, const void *frame, size_t size, size_t limit,
+    struct buffer *bytes, rh_error *error)
+{
+	buffer_clear(bytes);
+	return zframe_append(decompressor, frame, size, limit, bytes, error);
+}
+
+/* As far as it goes, at most ${size} bytes. */
+static int unpack_start(ZSTD_DCtx *decompressor, const void *frame, size_t frame_size,
+    void *bytes, size_t size, size_t *ret, rh_error *error)
+{
+	ZSTD_inBuffer in = {frame, frame_size, 0};
+	ZSTD_outBuffer out = {bytes, size, 0};
+	size_t result = ZSTD_DCtx_reset(decompressor, ZSTD_reset_session_only);
+
+	while (!ZSTD_isError(result) && out.pos < out.size) {
+		size_t before = in.pos + out.pos;
+
+		result = ZSTD_decompressStream(decompressor, &out, &in);
+		if (result == 0 || in.pos + out.pos == before)
+			break;
+	}
+	ZSTD_DCtx_reset(decompressor, ZSTD_reset_session_only);
+	if (ZSTD_getErrorCode(result) == ZSTD_error_memory_allocation)
+		return error_memory(error);
+	*ret = out.pos;
+	return RH_OK;
+}
+
+int zframe_append_cut(ZSTD_DCtx *decompressor, const void *frame, size_t size, size_t limit,
+    struct buffer *bytes, rh_error *error)
+{
+	size_t content = 0, got = 0;
+	int code = content_size(frame, size, limit, &content, NULL);
+
+	/* Not even its header is there. */
+	if (code != RH_OK)
+		return RH_OK;
+	code = buffer_reserve(bytes, content, error);
+	if (code == RH_OK)
+		code = unpack_start(
+		    decompressor, frame, size, bytes->data + bytes->size, content, &got, error);
+	bytes->size += got;
+	return code;
+}
+
+int zframe_peek(ZSTD_DCtx *decompressor, const void *frame, size_t size, size_t limit,
+    uint8_t ret[TAR_BLOCK], bool *ret_there, rh_error *error)
+{
+	size_t content = 0, got = 0;
+	int code = RH_OK;
+
+	if (content_size(frame, size, limit, &content, NULL) == RH_OK)
+		code = unpack_start(decompressor, frame, size, ret, TAR_BLOCK, &got, error);
+	if (code == RH_OK)
+		*ret_there = got == TAR_BLOCK;
+	return code;
 }
 
 int zframe_measure(const void *bytes, size_t size, size_t limit, size_t *ret, rh_error *error)
