@@ -170,28 +170,22 @@ class Loop:
 
 
 class Server:
-    """A block device in memory behind nbdkit and nbdfuse: ${path} is a file of it, and a file named ${switch}
-    decides about each of its filters.  It can be killed, and started again with what it held."""
+    """A block device of nbdkit, as a file at ${path} by nbdfuse.  It can be killed, and started again."""
 
-    def __init__(self, place, name, image, *filters):
-        self.place, self.folder, self.image, self.filters = place, place.top / name, image, filters
+    def __init__(self, place, name, *arguments):
+        self.folder, self.arguments = place.top / name, arguments
         self.folder.mkdir()
-        self.path, self.processes = self.folder / "nbd", []
+        self.path, self.socket, self.processes = self.folder / "nbd", self.folder / "socket", []
         self.start()
 
     def start(self):
-        socket = self.place.top / (self.folder.name + ".sock")
-        with contextlib.suppress(FileNotFoundError):
-            socket.unlink()
-        names = [word for word in self.filters if word.startswith("--filter=")]
-        values = [word for word in self.filters if not word.startswith("--filter=")]
-        self._start(["nbdkit", "--foreground", "--exit-with-parent", "--unix", str(socket), *names, "file",
-                     str(self.image), *values], socket.exists)
-        self._start(["nbdfuse", str(self.path), "--unix", str(socket)], self.is_there)
+        self.socket.unlink(missing_ok=True)
+        self._start(["nbdkit", "--foreground", "--exit-with-parent", "--unix", str(self.socket),
+                     *map(str, self.arguments)], self.socket.exists)
+        self._start(["nbdfuse", str(self.path), "--unix", str(self.socket)], self.is_there)
 
     def _start(self, command, ready):
-        if command[0] == "nbdfuse":
-            self.path.touch()
+        self.path.touch()
         try:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                        stderr=subprocess.PIPE)
@@ -215,11 +209,12 @@ class Server:
             process.wait()
             process.stderr.close()
         self.processes = []
-
-    def close(self):
         with contextlib.suppress(OSError):
             _unmount(self.path, lazy=True)
+
+    def close(self):
         self.kill()
+        shutil.rmtree(self.folder)
 
 
 # ---- Rehost ----
@@ -329,14 +324,17 @@ class Place:
             yield loop
 
     @contextlib.contextmanager
-    def on_loop(self, path, kind="ext4", options="", name="medium", read_only=False):
-        with self.loop(path, read_only=read_only) as loop, \
+    def on_loop(self, path, kind="ext4", options="", name="medium", read_only=False, direct=False):
+        with self.loop(path, read_only=read_only, direct=direct) as loop, \
                 self.mounted(loop.path, kind, options, name, read_only) as target:
             yield target
 
     @contextlib.contextmanager
-    def served(self, name, image, *filters):
-        with contextlib.closing(Server(self, name, image, *filters)) as server:
+    def served(self, *arguments):
+        """What nbdkit serves, with these arguments."""
+        if not os.path.exists("/dev/fuse"):
+            raise Skip("there is no /dev/fuse")
+        with contextlib.closing(Server(self, "served", *arguments)) as server:
             yield server
 
     # ---- Programs ----
@@ -456,3 +454,23 @@ def flip(path, offset, count=1):
         old = file.read(count)
         file.seek(offset)
         file.write(bytes(byte ^ 0xFF for byte in old))
+
+
+FS_IOC_FIEMAP = 0xC020660B
+
+
+def block_of(path, offset, size=4096):
+    """The block of the disk on which this byte of the file lies."""
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
+        head = struct.pack("QQIIII", offset, 1, 0, 0, 1, 0)
+        found = fcntl.ioctl(file, FS_IOC_FIEMAP, head + bytes(56))
+    logical, physical, length = struct.unpack_from("QQQ", found, len(head))
+    expect(length > 0, "%s has no block at %d", path, offset)
+    return (physical + offset - logical) // size
+
+
+def drop_caches():
+    """What was read before is read from the media again."""
+    os.sync()
+    pathlib.Path("/proc/sys/vm/drop_caches").write_text("1\n")
