@@ -140,6 +140,7 @@ struct parity {
 	char name[BACKUP_NAME_SIZE]; /* of the parity file */
 	char display[DISPLAY_SIZE]; /* of the same, for messages */
 	int fd; /* of the same */
+	uint64_t bytes; /* of the same, as it was opened */
 	uint8_t root[DIGEST_SIZE];
 	uint8_t *hashes; /* of the blocks, then of the parity pages; PARITY_HASH_SIZE each */
 	bool *table_bad; /* for each page of the table: it is bad in the file */
@@ -174,7 +175,7 @@ struct parity_map {
 	uint64_t bad_blocks; /* of the backup */
 	uint64_t bad_pages; /* parity pages; those of the table are in struct parity */
 	uint64_t lost_blocks;
-	bool longer; /* the backup has bytes behind its end */
+	uint64_t extra; /* bytes that the backup has behind its end: to be cut off */
 	unsigned reserve; /* percent of the rows that is used where most is */
 };
 

@@ -16,6 +16,7 @@ struct run {
 	const char *display;
 	const struct backup_watch *watch;
 	struct parity_map *map;
+	uint64_t bytes; /* of the backup, as it is */
 	uint64_t next; /* block, and behind the last one place in the parity file */
 };
 
@@ -82,6 +83,18 @@ static int produce(void *context, void *pointer, bool *ret_end, rh_error *error)
 	    run->fd, at * PARITY_BLOCK, item->bytes, (size_t)size, run->display, error);
 }
 
+/* Whether the file goes so far: what is read behind its end could pass for zeros. */
+static bool is_there(const struct run *run, const struct item *item, unsigned i)
+{
+	const struct parity_shape *shape = &run->parity->shape;
+	uint64_t at = item->first + i, end;
+
+	if (at >= shape->blocks)
+		return run->ends[1] / PARITY_BLOCK > at - shape->blocks;
+	end = (at + 1) * PARITY_BLOCK;
+	return run->ends[0] >= (end < shape->size ? end : shape->size);
+}
+
 /* The table's entry for what stands ${i} places behind the item's first; false: none. */
 static bool entry_of(const struct run *run, const struct item *item, unsigned i, uint64_t *ret)
 {
@@ -99,6 +112,17 @@ static bool entry_of(const struct run *run, const struct item *item, unsigned i,
 	return !table;
 }
 
+/* Whether some of it lies behind the end of its file. */
+static bool cut_off(const struct run *run, uint64_t at)
+{
+	const struct parity_shape *shape = &run->parity->shape;
+	uint64_t end = (at + 1) * PARITY_BLOCK;
+
+	if (at >= shape->blocks)
+		return end - (uint64_t)shape->blocks * PARITY_BLOCK > run->parity->bytes;
+	return (end < shape->size ? end : shape->size) > run->bytes;
+}
+
 static int transform(void *context, void *pointer, rh_error *error)
 {
 	struct run *run = context;
@@ -109,9 +133,15 @@ static int transform(void *context, void *pointer, rh_error *error)
 		uint64_t entry;
 
 		item->good[i] = true;
-		if (entry_of(run, item, i, &entry))
+		if (!entry_of(run, item, i, &entry))
+			continue;
+		/* Zeros that are not there are not there, even if they should be zeros. */
+		if (cut_off(run, item->first + i))
+			item->good[i] = false;
+		else
 			code = parity_good(run->parity, item->digest, entry,
 			    item->bytes + (size_t)i * PARITY_BLOCK, &item->good[i], error);
+		item->good[i] = item->good[i] && is_there(run, item, i);
 	}
 	return code;
 }
@@ -162,7 +192,7 @@ bool parity_map_lost(const struct parity_map *map, const struct parity *parity, 
 
 bool parity_map_whole(const struct parity_map *map, const struct parity *parity)
 {
-	return map->bad_blocks == 0 && map->bad_pages == 0 && !map->longer &&
+	return map->bad_blocks == 0 && map->bad_pages == 0 && map->extra == 0 &&
 	       parity->table_bad_count == 0;
 }
 
@@ -180,11 +210,21 @@ static void sum_up(struct parity_map *map, const struct parity *parity)
 	map->reserve = map->reserve > 100 ? 100 : map->reserve;
 }
 
+static int file_size(int fd, const char *display, uint64_t *ret, rh_error *error)
+{
+	struct stat status;
+
+	if (fstat(fd, &status) != 0)
+		return error_errno(error, RH_E_READ, errno, "cannot read %s", display);
+	*ret = (uint64_t)status.st_size;
+	return RH_OK;
+}
+
 int parity_map_make(const struct parity *parity, int fd, const char *display,
     const struct backup_watch *watch, struct parity_map *ret, rh_error *error)
 {
 	const struct parity_shape *shape = &parity->shape;
-	struct run run = {parity, fd, display, watch, ret, 0};
+	struct run run = {parity, fd, display, watch, ret, 0, 0};
 	struct pipeline pipeline = {
 	    item_new, item_free, produce, transform, consume, idle, &run};
 	struct stat status;
@@ -193,6 +233,7 @@ int parity_map_make(const struct parity *parity, int fd, const char *display,
 	*ret = (struct parity_map){0};
 	if (fstat(fd, &status) != 0)
 		return error_errno(error, RH_E_READ, errno, "cannot read %s", display);
+	run.bytes = (uint64_t)status.st_size;
 	ret->longer = (uint64_t)status.st_size > shape->size;
 	ret->bad = calloc((size_t)shape->blocks + shape->parity_pages, sizeof *ret->bad);
 	ret->counts = calloc(shape->stripes, sizeof *ret->counts);
@@ -272,6 +313,8 @@ static void tell_backup(
 			extend(&run, first, end < shape->size ? end : shape->size,
 			    parity_map_lost(map, parity, i % shape->stripes));
 	}
+	if (map->extra > 0)
+		extend(&run, shape->size, shape->size + map->extra, false);
 	flush(&run);
 }
 
@@ -304,8 +347,9 @@ void parity_map_tell(const struct parity_map *map, const struct parity *parity,
 	if (!parity_map_whole(map, parity))
 		ret->condition = map->lost_blocks > 0 ? BACKUP_LOST : BACKUP_MENDABLE;
 	ret->bytes = shape->size + (uint64_t)shape->pages * PARITY_BLOCK;
-	ret->bytes_bad =
-	    (map->bad_blocks + map->bad_pages + parity->table_bad_count) * PARITY_BLOCK;
+	ret->bytes_bad = (map->bad_blocks + map->bad_pages + parity->table_bad_count +
+			     (map->extra + PARITY_BLOCK - 1) / PARITY_BLOCK) *
+			 PARITY_BLOCK;
 	ret->bytes_lost = map->lost_blocks * PARITY_BLOCK;
 	ret->reserve = map->reserve;
 }

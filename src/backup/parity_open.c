@@ -61,13 +61,12 @@ int parity_read_at(
 	return RH_OK;
 }
 
-/* ---- The first page that is right ---- */
+/* ---- The first page that is right, and ours ---- */
 
 struct opening {
 	struct parity *parity;
 	struct digest *digest;
 	struct parity_head head;
-	uint64_t bytes; /* of the parity file */
 };
 
 static int useless(const struct parity *parity, const char *why, rh_error *error)
@@ -82,7 +81,7 @@ static int find_head(struct opening *opening, rh_error *error)
 	int code = bytes != NULL ? RH_OK : error_memory(error);
 	bool found = false;
 
-	for (uint64_t at = 0; at < opening->bytes && !found && code == RH_OK; at += SCAN_SIZE) {
+	for (uint64_t at = 0; at < parity->bytes && !found && code == RH_OK; at += SCAN_SIZE) {
 		code = parity_read_at(parity->fd, at, bytes, SCAN_SIZE, parity->display, error);
 		for (size_t i = 0; i < SCAN_SIZE && !found && code == RH_OK; i += PARITY_BLOCK)
 			code = parity_head_read(
@@ -100,11 +99,9 @@ static int take_head(struct opening *opening, rh_error *error)
 	struct parity *parity = opening->parity;
 	const struct parity_head *head = &opening->head;
 
-	if (strcmp(head->file, parity->file) != 0)
-		return useless(parity, "it belongs to another backup", error);
 	if (parity_shape(&parity->shape, head->size, head->percent, NULL) != RH_OK)
 		return useless(parity, "its table makes no sense", error);
-	if (parity->shape.table_pages > opening->bytes / PARITY_BLOCK)
+	if (parity->shape.table_pages > parity->bytes / PARITY_BLOCK)
 		return useless(parity, "most of it is missing", error);
 	memcpy(parity->root, head->root, DIGEST_SIZE);
 	parity->hashes = calloc(1, parity_table_size(&parity->shape));
@@ -123,6 +120,7 @@ static int read_page(struct opening *opening, uint32_t g, unsigned i, uint8_t *p
 	struct parity *parity = opening->parity;
 	uint32_t number = parity_table_number(&parity->shape, g, i);
 	struct parity_head head;
+	uint64_t at;
 	int code;
 
 	*ret_there = true;
@@ -130,14 +128,14 @@ static int read_page(struct opening *opening, uint32_t g, unsigned i, uint8_t *p
 		memset(page, 0, PARITY_BLOCK);
 		return RH_OK;
 	}
-	code = parity_read_at(parity->fd,
-	    (uint64_t)parity_table_place(&parity->shape, number) * PARITY_BLOCK, page,
-	    PARITY_BLOCK, parity->display, error);
+	at = (uint64_t)parity_table_place(&parity->shape, number) * PARITY_BLOCK;
+	code = parity_read_at(parity->fd, at, page, PARITY_BLOCK, parity->display, error);
 	if (code != RH_OK)
 		return code;
 	code = parity_head_read(opening->digest, page, &head, ret_there, error);
 	*ret_there = *ret_there && head.number == number &&
-		     memcmp(head.root, parity->root, DIGEST_SIZE) == 0;
+		     memcmp(head.root, parity->root, DIGEST_SIZE) == 0 &&
+		     at + PARITY_BLOCK <= parity->bytes;
 	if (code == RH_OK && !*ret_there) {
 		parity->table_bad[number] = true;
 		parity->table_bad_count++;
@@ -208,7 +206,7 @@ static int open_file(
 
 	backup_directory_display(parity->display, directory, parity->name);
 	code = backup_directory_file(
-	    directory, parity->name, writing, &parity->fd, &opening->bytes, &why);
+	    directory, parity->name, writing, &parity->fd, &parity->bytes, &why);
 	if (code == RH_E_BACKUP_MISSING)
 		return error_set(
 		    error, RH_E_PARITY, "there is no parity file beside %s", parity->file);

@@ -147,7 +147,7 @@ static int mend_backup(struct repair *repair, rh_error *error)
 
 	if (code == RH_OK)
 		code = file_sync(repair->out, repair->display, error);
-	if (code != RH_OK || !repair->map.longer || repair->map.lost_blocks > 0)
+	if (code != RH_OK || repair->map.extra == 0 || repair->map.lost_blocks > 0)
 		return code;
 	if (ftruncate(repair->out, (off_t)repair->parity->shape.size) != 0)
 		return error_errno(
@@ -266,13 +266,18 @@ static int look_again(struct repair *repair, rh_error *error)
 	const struct backup_watch quiet = {
 	    .stop = repair->watch->stop, .context = repair->watch->context};
 	struct parity out = *repair->parity;
+	struct stat status;
 	struct parity_map map;
 	int code;
 
 	/* What the page cache holds proves nothing. */
 	posix_fadvise(repair->out, 0, 0, POSIX_FADV_DONTNEED);
 	posix_fadvise(repair->parity_out, 0, 0, POSIX_FADV_DONTNEED);
+	if (fstat(repair->parity_out, &status) != 0)
+		return error_errno(
+		    error, RH_E_READ, errno, "cannot read %s", repair->parity->display);
 	out.fd = repair->parity_out;
+	out.bytes = (uint64_t)status.st_size;
 	code = parity_map_make(&out, repair->out, repair->display, &quiet, &map, error);
 	if (code != RH_OK)
 		return code;
@@ -280,7 +285,7 @@ static int look_again(struct repair *repair, rh_error *error)
 	if (repair->map.lost_blocks > 0) {
 		repair->state->condition = BACKUP_LOST;
 		code = repair_lost(repair, error);
-	} else if (map.bad_blocks > 0 || map.bad_pages > 0 || map.longer) {
+	} else if (map.bad_blocks > 0 || map.bad_pages > 0 || map.extra > 0) {
 		code = read_back_failed(repair->display, error);
 	} else {
 		code = walk_table(repair, true, error);

@@ -1,0 +1,370 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../sample.h"
+#include "kit.h"
+
+/*
+ * Rot: random damage to a backup and its parity, and what is to come of it by FORMAT.md alone:
+ * within the reserve both are as they were, to the byte; above it no good byte has changed, and
+ * exactly the blocks that are lost are told.  Half of the repairs are stopped on the way, and
+ * done again.
+ *
+ * ROTS=N: how many; ROT_SEED=N.
+ */
+
+#define BLOCK 4096
+
+struct rot {
+	struct kit_random random;
+	char path[256];
+	unsigned percent;
+	struct kit_layout layout;
+	struct buffer backup, parity; /* as they were */
+	struct buffer bad_backup, bad_parity; /* as they are */
+	bool *lost; /* of each stripe */
+	size_t lost_blocks; /* that are bad and cannot be mended */
+	bool useless; /* the parity file's table is beyond repair */
+	bool damaged;
+};
+
+/* ---- Damage ---- */
+
+static void flip(struct rot *rot, struct buffer *bytes)
+{
+	for (uint64_t i = kit_below(&rot->random, 8) + 1; i > 0; i--)
+		bytes->data[kit_below(&rot->random, bytes->size)] ^=
+		    (uint8_t)(1u << kit_below(&rot->random, 8));
+}
+
+/* A run of other bytes, of zeros, or of 0xff. */
+static void overwrite(struct rot *rot, struct buffer *bytes, size_t first, size_t size)
+{
+	unsigned kind = (unsigned)kit_below(&rot->random, 3);
+
+	for (size_t i = first; i < first + size && i < bytes->size; i++)
+		bytes->data[i] = kind == 0 ? (uint8_t)kit_next(&rot->random)
+					   : (uint8_t)(kind == 1 ? 0 : 0xff);
+}
+
+static void sectors(struct rot *rot, struct buffer *bytes)
+{
+	size_t size = kit_below(&rot->random, 2) == 0 ? 512 : BLOCK;
+	uint64_t share = kit_below(&rot->random, 3 * rot->percent / 2 + 2);
+
+	for (uint64_t i = bytes->size / size * share / 100 + 1; i > 0; i--)
+		overwrite(
+		    rot, bytes, kit_below(&rot->random, bytes->size / size + 1) * size, size);
+}
+
+static void runs(struct rot *rot, struct buffer *bytes)
+{
+	for (uint64_t i = kit_below(&rot->random, 3) + 1; i > 0; i--)
+		overwrite(rot, bytes, kit_below(&rot->random, bytes->size),
+		    kit_below(&rot->random, bytes->size * (rot->percent + 5) / 100 + 2));
+}
+
+static void cut(struct rot *rot, struct buffer *bytes)
+{
+	size_t most = bytes->size * (rot->percent + 3) / 100 + 1;
+
+	bytes->size -= kit_below(&rot->random, most < bytes->size ? most : bytes->size);
+}
+
+static void garbage(struct rot *rot, struct buffer *bytes)
+{
+	size_t size = kit_below(&rot->random, 10000) + 1;
+
+	expect_ok(buffer_reserve(bytes, size, &error));
+	memset(bytes->data + bytes->size, 0x42, size);
+	bytes->size += size;
+}
+
+static void swap(struct rot *rot, struct buffer *bytes)
+{
+	size_t count = bytes->size / BLOCK;
+	uint8_t block[BLOCK];
+
+	for (int i = 0; i < 5 && count > 1; i++) {
+		uint8_t *a = bytes->data + kit_below(&rot->random, count) * BLOCK;
+		uint8_t *b = bytes->data + kit_below(&rot->random, count) * BLOCK;
+
+		memcpy(block, a, BLOCK);
+		memmove(a, b, BLOCK);
+		memcpy(b, block, BLOCK);
+	}
+}
+
+static void damage(struct rot *rot, struct buffer *bytes)
+{
+	static void (*const kinds[])(struct rot *, struct buffer *) = {
+	    flip, sectors, runs, cut, garbage, swap};
+	uint64_t count = kit_below(&rot->random, 2) + 1;
+
+	while (count-- > 0 && bytes->size > 0)
+		kinds[kit_below(&rot->random, sizeof kinds / sizeof *kinds)](rot, bytes);
+}
+
+/* ---- What is to come of it ---- */
+
+/* Whether block ${i} of ${was} is another in ${is}, which may be shorter. */
+static bool differs(const struct buffer *was, const struct buffer *is, size_t i)
+{
+	size_t first = i * BLOCK, size = was->size - first < BLOCK ? was->size - first : BLOCK;
+
+	return is->size < first + size ||
+	       memcmp(was->data + first, is->data + first, size) != 0;
+}
+
+/* A block's end that is missing counts only if it was not zeros; here it never is, nearly. */
+static void expect(struct rot *rot)
+{
+	const struct kit_layout *layout = &rot->layout;
+	size_t *bad = calloc(layout->stripes, sizeof *bad);
+	size_t *table_bad = calloc(layout->groups, sizeof *table_bad);
+
+	rot->lost = calloc(layout->stripes, sizeof *rot->lost);
+	rot->lost_blocks = 0;
+	rot->useless = false;
+	rot->damaged = rot->bad_backup.size != rot->backup.size;
+	for (size_t i = 0; i < layout->blocks; i++)
+		if (differs(&rot->backup, &rot->bad_backup, i)) {
+			bad[i % layout->stripes]++;
+			rot->damaged = true;
+		}
+	for (size_t place = 0; place < layout->pages; place++) {
+		size_t number = 0;
+		bool table = kit_is_table(layout, place, &number);
+
+		if (!differs(&rot->parity, &rot->bad_parity, place))
+			continue;
+		rot->damaged = true;
+		if (table)
+			table_bad[(number < layout->table ? number : number - layout->table) %
+				  layout->groups]++;
+		else
+			bad[number % layout->stripes]++;
+	}
+	for (size_t g = 0; g < layout->groups; g++)
+		rot->useless |= table_bad[g] > layout->group_rows;
+	for (size_t s = 0; s < layout->stripes; s++)
+		rot->lost[s] = bad[s] > layout->rows;
+	for (size_t i = 0; i < layout->blocks; i++)
+		rot->lost_blocks += rot->lost[i % layout->stripes] &&
+				    differs(&rot->backup, &rot->bad_backup, i);
+	free(bad);
+	free(table_bad);
+}
+
+/* ---- What came of it ---- */
+
+struct told {
+	const struct rot *rot;
+	uint64_t lost; /* bytes of the backup */
+	uint64_t bad;
+	int stops; /* before it stops; negative: never */
+};
+
+static void on_damage(
+    void *context, const char *file, uint64_t offset, uint64_t bytes, bool lost)
+{
+	struct told *told = context;
+
+	assert_int_equal(offset % BLOCK, 0);
+	if (strcmp(file, KIT_FILE) != 0)
+		return;
+	told->bad += bytes;
+	for (uint64_t at = offset; at < offset + bytes; at += BLOCK) {
+		size_t i = (size_t)(at / BLOCK);
+
+		assert_true(differs(&told->rot->backup, &told->rot->bad_backup, i));
+		assert_int_equal(lost, told->rot->lost[i % told->rot->layout.stripes]);
+		told->lost += lost ? BLOCK : 0;
+	}
+}
+
+static int on_stop(void *context)
+{
+	struct told *told = context;
+
+	return told->stops > 0 && --told->stops == 0;
+}
+
+/* Every block is as it was, or as bad as it was. */
+static void expect_no_worse(
+    const struct buffer *was, const struct buffer *bad, const struct buffer *is)
+{
+	for (size_t i = 0; i * BLOCK < was->size; i++)
+		if (differs(was, is, i))
+			assert_true(differs(was, bad, i));
+}
+
+static int repair(struct rot *rot, struct told *told, struct backup_state *state)
+{
+	const struct backup_watch watch = {
+	    .on_damage = on_damage, .stop = on_stop, .context = told};
+	struct backup_directory *directory = NULL;
+	int code;
+
+	expect_ok(backup_directory_open(rot->path, true, &directory, &error));
+	code = backup_repair(directory, KIT_FILE, NULL, &watch, state, NULL);
+	backup_directory_close(directory);
+	return code;
+}
+
+static void expect_mended(
+    struct rot *rot, const struct buffer *backup, const struct buffer *parity)
+{
+	const struct kit_layout *layout = &rot->layout;
+
+	for (size_t i = 0; i < layout->blocks; i++)
+		if (!rot->lost[i % layout->stripes])
+			assert_false(differs(&rot->backup, backup, i));
+	for (size_t place = 0; place < layout->pages; place++) {
+		size_t number = 0;
+
+		if (kit_is_table(layout, place, &number) ||
+		    !rot->lost[number % layout->stripes])
+			assert_false(differs(&rot->parity, parity, place));
+	}
+	if (rot->lost_blocks == 0)
+		assert_int_equal(backup->size, rot->backup.size);
+}
+
+static void judge(
+    struct rot *rot, int code, const struct told *told, const struct backup_state *state)
+{
+	struct buffer backup = {0}, parity = {0};
+
+	sample_read(rot->path, KIT_FILE, &backup);
+	sample_read(rot->path, KIT_PARITY, &parity);
+	expect_no_worse(&rot->backup, &rot->bad_backup, &backup);
+	expect_no_worse(&rot->parity, &rot->bad_parity, &parity);
+	if (rot->useless) {
+		assert_int_equal(code, RH_E_PARITY);
+		assert_int_equal(backup.size, rot->bad_backup.size);
+		assert_memory_equal(backup.data, rot->bad_backup.data, backup.size);
+	} else {
+		assert_int_equal(code, rot->lost_blocks > 0 ? RH_E_BACKUP_CORRUPT : RH_OK);
+		assert_int_equal(
+		    state->condition, rot->lost_blocks > 0 ? BACKUP_LOST : BACKUP_WHOLE);
+		assert_int_equal(told->lost, rot->lost_blocks * BLOCK);
+		assert_int_equal(state->bytes_lost, rot->lost_blocks * BLOCK);
+		expect_mended(rot, &backup, &parity);
+	}
+	buffer_free(&backup);
+	buffer_free(&parity);
+}
+
+/* ---- One after the other ---- */
+
+static void make(struct rot *rot)
+{
+	static const unsigned percents[] = {1, 5, 10, 10, 10, 30, 100};
+	size_t size = kit_below(&rot->random, 4) == 0 ? kit_below(&rot->random, 3000000) + 1
+						      : kit_below(&rot->random, 300000) + 1;
+
+	rot->percent = percents[kit_below(&rot->random, sizeof percents / sizeof *percents)];
+	rot->layout = kit_layout(size, rot->percent);
+	kit_fill(&rot->random, &rot->backup, size);
+	kit_protect(rot->path, &rot->backup, rot->percent);
+	sample_read(rot->path, KIT_PARITY, &rot->parity);
+}
+
+static void spoil(struct rot *rot)
+{
+	uint64_t which = kit_below(&rot->random, 4);
+
+	buffer_clear(&rot->bad_backup);
+	buffer_clear(&rot->bad_parity);
+	expect_ok(buffer_append(&rot->bad_backup, rot->backup.data, rot->backup.size, &error));
+	expect_ok(buffer_append(&rot->bad_parity, rot->parity.data, rot->parity.size, &error));
+	if (which != 0)
+		damage(rot, &rot->bad_backup);
+	if (which <= 1)
+		damage(rot, &rot->bad_parity);
+	sample_write(rot->path, KIT_FILE, rot->bad_backup.data, rot->bad_backup.size);
+	sample_write(rot->path, KIT_PARITY, rot->bad_parity.data, rot->bad_parity.size);
+}
+
+static void round_of(struct rot *rot)
+{
+	struct told told = {.rot = rot, .stops = -1};
+	struct backup_state state;
+	int code;
+
+	make(rot);
+	spoil(rot);
+	expect(rot);
+	if (kit_below(&rot->random, 2) == 0) {
+		struct buffer now = {0};
+
+		told.stops = (int)kit_below(&rot->random, 30) + 1;
+		code = repair(rot, &told, &state);
+		sample_read(rot->path, KIT_FILE, &now);
+		expect_no_worse(&rot->backup, &rot->bad_backup, &now);
+		if (code == RH_E_CANCELED) {
+			/* What is bad now is what is looked at next. */
+			free(rot->lost);
+			buffer_clear(&rot->bad_backup);
+			expect_ok(buffer_append(&rot->bad_backup, now.data, now.size, &error));
+			sample_read(rot->path, KIT_PARITY, &rot->bad_parity);
+			expect(rot);
+			told = (struct told){.rot = rot, .stops = -1};
+			code = repair(rot, &told, &state);
+		}
+		buffer_free(&now);
+	} else {
+		code = repair(rot, &told, &state);
+	}
+	judge(rot, code, &told, &state);
+	free(rot->lost);
+}
+
+static uint64_t setting(const char *name, uint64_t otherwise)
+{
+	const char *value = getenv(name);
+
+	return value != NULL ? strtoull(value, NULL, 10) : otherwise;
+}
+
+static void rots(void **state)
+{
+	uint64_t seed = setting("ROT_SEED", (uint64_t)time(NULL)),
+		 count = setting("ROTS", 1000);
+	struct rot rot = {.random = {seed}};
+	unsigned mended = 0, lost = 0, useless = 0;
+	(void)state;
+
+	print_message("ROT_SEED=%llu\n", (unsigned long long)seed);
+	sample_directory(rot.path);
+	for (uint64_t i = 0; i < count; i++) {
+		rot.random.state = seed * 1000003 + i;
+		round_of(&rot);
+		mended += !rot.useless && rot.damaged && rot.lost_blocks == 0;
+		lost += !rot.useless && rot.lost_blocks > 0;
+		useless += rot.useless;
+	}
+	print_message("%u mended, %u with losses, %u without a table\n", mended, lost, useless);
+	/* All of it was tried. */
+	assert_true(count < 200 || (mended > count / 5 && lost > count / 20));
+	sample_directory_remove(rot.path);
+	buffer_free(&rot.backup);
+	buffer_free(&rot.parity);
+	buffer_free(&rot.bad_backup);
+	buffer_free(&rot.bad_parity);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(rots)};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
