@@ -325,6 +325,7 @@ struct backup_wear {
  * RH_E_SECRET_WRONG, RH_E_BACKUP_CORRUPT, RH_E_BACKUP_NEWER, RH_E_BACKUP_MISSING.
  * ${salvage}: damage beyond that is passed over, as long as the age header opens: then
  * backup_reader_next gives what is whole, and backup_reader_wear tells.
+ * ${directory} outlives the reader.
  */
 int backup_reader_new(struct backup_directory *directory, const char *file,
     const struct age_keys *keys, bool salvage, struct backup_reader **ret, rh_error *error);

@@ -180,6 +180,8 @@ void mended_free(struct mended *mended);
 uint64_t mended_bytes(const struct mended *mended);
 /* Of what was given, the first byte that is of a block known to be lost; UINT64_MAX: none. */
 uint64_t mended_lost(const struct mended *mended);
+/* Whether zeros were given where the medium could not read and no parity file knows better. */
+bool mended_unreadable(const struct mended *mended, rh_error *ret);
 
 /* ---- howto.c ---- */
 

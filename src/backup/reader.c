@@ -1,73 +1,22 @@
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "backup/internal.h"
+#include "backup/reader.h"
 
-/* Decrypted bytes that are read at a time. */
-#define STEP ((size_t)256 << 10)
+#define HEADER_MOST 65536 /* bytes of an age header */
+#define HEADER_LAST_LINE 48 /* newline, "--- ", MAC, newline */
 
 struct backup_reader {
 	struct backup_header header;
 	char display[DISPLAY_SIZE];
-	struct file_source file;
+	struct mended *mended;
 	struct age_source source;
-	struct age_reader *age;
-	ZSTD_DCtx *decompressor;
-	struct buffer bytes; /* decrypted, from the start of a frame */
-	size_t used; /* bytes that were handed over */
-	bool salvage; /* damage is passed over */
-	bool end; /* the archive's end was seen, and that of the file */
+	struct stream stream;
+	struct pairs pairs;
+	int layout; /* the format version, or one with the same frames; 0: not known yet */
+	bool header_lost;
+	bool end; /* nothing more comes but what is in ${pairs} */
 };
-
-/* Reads on; ${*ret_got} false at the end of the file. */
-static int fill(struct backup_reader *reader, bool *ret_got, rh_error *error)
-{
-	struct buffer *bytes = &reader->bytes;
-	size_t got;
-	int code;
-
-	if (reader->used > 0) {
-		buffer_consume(bytes, reader->used);
-		reader->used = 0;
-	}
-	code = buffer_reserve(bytes, STEP, error);
-	if (code == RH_OK)
-		code =
-		    age_reader_read(reader->age, bytes->data + bytes->size, STEP, &got, error);
-	if (code != RH_OK)
-		return code;
-	bytes->size += got;
-	*ret_got = got > 0;
-	return RH_OK;
-}
-
-/* Makes a whole frame stand at ${reader->used}, ${*ret_size} long. */
-static int whole_frame(
-    struct backup_reader *reader, size_t limit, size_t *ret_size, rh_error *error)
-{
-	for (;;) {
-		size_t left = reader->bytes.size - reader->used, length = 0;
-		bool got;
-		int code = RH_OK;
-
-		if (left > 0)
-			code = zframe_measure(
-			    reader->bytes.data + reader->used, left, limit, &length, error);
-		if (code != RH_OK)
-			return code;
-		if (length > 0) {
-			*ret_size = length;
-			return RH_OK;
-		}
-		code = fill(reader, &got, error);
-		if (code != RH_OK)
-			return code;
-		if (!got)
-			return error_set(error, RH_E_BACKUP_CORRUPT, "%s stops before its end",
-			    reader->display);
-	}
-}
 
 /* ---- Opening ---- */
 
@@ -84,49 +33,105 @@ static int check_name(struct backup_reader *reader, const char *file, rh_error *
 	return RH_OK;
 }
 
+/* All that is known then is what the file is called. */
+static void lose_header(struct backup_reader *reader, const char *file)
+{
+	reader->header_lost = true;
+	generation_parse(file, &reader->header.created, reader->header.id);
+}
+
 static int read_header(struct backup_reader *reader, const char *file, rh_error *error)
 {
 	struct buffer tar = {0};
 	size_t size;
-	int code = whole_frame(reader, HEADER_FRAME_MAX, &size, error);
+	int code = stream_first(&reader->stream, HEADER_FRAME_MAX, &size, error);
 
+	if (code == RH_OK && size == 0) {
+		lose_header(reader, file);
+		return RH_OK;
+	}
 	if (code == RH_OK)
-		code = zframe_unpack(reader->decompressor, reader->bytes.data, size,
-		    HEADER_FRAME_MAX, &tar, error);
+		code = zframe_unpack(reader->stream.decompressor, reader->stream.bytes.data,
+		    size, HEADER_FRAME_MAX, &tar, error);
 	if (code == RH_OK)
 		code = backup_header_read(tar.data, tar.size, &reader->header, error);
 	if (code == RH_OK)
 		code = check_name(reader, file, error);
-	if (code == RH_OK)
-		reader->used = size;
+	if (code == RH_OK) {
+		reader->stream.used = size;
+		reader->layout = reader->header.format_version;
+	}
 	buffer_free(&tar);
 	return code;
+}
+
+/* Bytes of the age header at the start; the most there may be if it has no end. */
+static size_t header_size(const struct age_source *source)
+{
+	static const char last[] = "\n---";
+	char text[HEADER_MOST];
+	const char *end;
+	size_t got = 0;
+
+	if (source->read_at(source->context, 0, text, sizeof text, &got, NULL) != RH_OK)
+		got = 0;
+	end = memmem(text, got, last, sizeof last - 1);
+	return end != NULL ? (size_t)(end - text) + HEADER_LAST_LINE : HEADER_MOST;
+}
+
+/*
+ * What damage did is told as damage: a stanza that is known to be bad is none for another key,
+ * and what the medium could not read is not what somebody wrote.
+ */
+static int explain(struct backup_reader *reader, int code, const rh_error *why, rh_error *error)
+{
+	uint64_t lost;
+
+	if (code == RH_OK)
+		return code;
+	if (error != NULL)
+		*error = *why;
+	lost = reader->mended != NULL ? mended_lost(reader->mended) : UINT64_MAX;
+	if ((code == RH_E_SECRET_WRONG || code == RH_E_BACKUP_NEWER) && lost != UINT64_MAX &&
+	    lost < header_size(&reader->source))
+		return error_set(error, RH_E_BACKUP_CORRUPT,
+		    "the header of %s is damaged, and its parity file cannot mend it",
+		    reader->display);
+	if (code == RH_E_BACKUP_CORRUPT && reader->mended != NULL &&
+	    mended_unreadable(reader->mended, error))
+		return RH_E_READ;
+	return code;
+}
+
+static int open_stream(struct backup_reader *reader, struct backup_directory *directory,
+    const char *file, const struct age_keys *keys, rh_error *error)
+{
+	struct stream *stream = &reader->stream;
+	int code = mended_open(directory, file, &reader->mended, &reader->source, error);
+
+	if (code == RH_OK)
+		code = age_reader_new(&reader->source, keys, &stream->age, error);
+	if (code != RH_OK)
+		return code;
+	stream->decompressor = ZSTD_createDCtx();
+	return stream->decompressor != NULL ? RH_OK : error_memory(error);
 }
 
 int backup_reader_new(struct backup_directory *directory, const char *file,
     const struct age_keys *keys, bool salvage, struct backup_reader **ret, rh_error *error)
 {
 	struct backup_reader *reader = calloc(1, sizeof *reader);
+	rh_error why = {0};
 	int code;
 
 	if (reader == NULL)
 		return error_memory(error);
-	reader->file.fd = -1;
-	reader->salvage = salvage;
-	reader->file.path = backup_directory_display(reader->display, directory, file);
-	reader->source =
-	    (struct age_source){.read_at = file_source_read, .context = &reader->file};
-	code = backup_directory_file(
-	    directory, file, false, &reader->file.fd, &reader->source.size, error);
+	reader->stream.salvage = salvage;
+	reader->stream.display = backup_directory_display(reader->display, directory, file);
+	code = open_stream(reader, directory, file, keys, &why);
 	if (code == RH_OK)
-		code = age_reader_new(&reader->source, keys, &reader->age, error);
-	if (code == RH_OK) {
-		reader->decompressor = ZSTD_createDCtx();
-		if (reader->decompressor == NULL)
-			code = error_memory(error);
-	}
-	if (code == RH_OK)
-		code = read_header(reader, file, error);
+		code = read_header(reader, file, &why);
+	code = explain(reader, code, &why, error);
 	if (code != RH_OK) {
 		backup_reader_free(reader);
 		return code;
@@ -142,75 +147,114 @@ const struct backup_header *backup_reader_header(const struct backup_reader *rea
 
 void backup_reader_wear(const struct backup_reader *reader, struct backup_wear *ret)
 {
-	(void)reader;
-	*ret = (struct backup_wear){0};
+	*ret = (struct backup_wear){
+	    .bytes_mended = mended_bytes(reader->mended),
+	    .bytes_lost = reader->stream.lost,
+	    .header_lost = reader->header_lost,
+	};
 }
 
 void backup_reader_free(struct backup_reader *reader)
 {
 	if (reader == NULL)
 		return;
-	age_reader_free(reader->age);
-	if (reader->file.fd >= 0)
-		close(reader->file.fd);
-	ZSTD_freeDCtx(reader->decompressor);
-	buffer_free_secret(&reader->bytes);
+	stream_free(&reader->stream);
+	pairs_free(&reader->pairs);
+	mended_free(reader->mended);
 	backup_header_free(&reader->header);
 	free(reader);
 }
 
 /* ---- Frames ---- */
 
-/* Whether the frame holds the end of the archive and nothing else. */
-static bool is_archive_end(struct backup_reader *reader, const uint8_t *frame, size_t size)
+/* Whether a whole frame of licences has its manifest in itself. */
+static int has_manifest(
+    struct backup_reader *reader, const struct piece *piece, bool *ret, rh_error *error)
 {
-	static const uint8_t zeros[TAR_END_SIZE];
-	uint8_t content[TAR_END_SIZE];
+	struct stream *stream = &reader->stream;
+	struct tar_member member = {0};
+	struct tar_cursor cursor;
+	bool end = false;
+	int code = zframe_unpack(stream->decompressor, piece->bytes, piece->size, FRAME_MAX,
+	    &stream->content, error);
 
-	if (ZSTD_getFrameContentSize(frame, size) != sizeof content)
-		return false;
-	return ZSTD_decompressDCtx(reader->decompressor, content, sizeof content, frame,
-		   size) == sizeof content &&
-	       memcmp(content, zeros, sizeof zeros) == 0;
+	cursor = (struct tar_cursor){stream->content.data, stream->content.size, 0};
+	while (code == RH_OK && !end)
+		code = tar_next(&cursor, &member, &end, error);
+	if (code == RH_OK)
+		*ret = strncmp(member.path, "manifest/", strlen("manifest/")) == 0;
+	return code;
 }
 
-/* Nothing may follow; the last chunk of the age file proves that nothing was cut off. */
-static int check_file_end(struct backup_reader *reader, rh_error *error)
+static int take_licenses(
+    struct backup_reader *reader, const struct piece *piece, rh_error *error)
 {
-	bool got = false;
+	bool within;
 	int code = RH_OK;
 
-	if (reader->used == reader->bytes.size)
-		code = fill(reader, &got, error);
+	/* Without a header, the first frames tell what the others are like. */
+	if (reader->layout == 0 && !piece->cut) {
+		code = has_manifest(reader, piece, &within, error);
+		if (code == RH_OK)
+			reader->layout = within ? 1 : BACKUP_FORMAT_VERSION;
+	}
+	within = reader->layout == 1 || reader->layout == 2;
+	if (code == RH_OK)
+		code =
+		    pairs_licenses(&reader->pairs, piece, within, within && piece->cut, error);
+	if (code != RH_OK || !pairs_crowded(&reader->pairs))
+		return code;
+	if (reader->stream.lost == 0)
+		return error_set(error, RH_E_BACKUP_CORRUPT,
+		    "%s has too many licences without their manifests", reader->display);
+	pairs_give_up(&reader->pairs, 1);
+	return RH_OK;
+}
+
+static int take_end(struct backup_reader *reader, rh_error *error)
+{
+	struct pairs *pairs = &reader->pairs;
+
+	reader->end = true;
+	if (pairs->count > 0 && reader->stream.lost == 0)
+		return error_set(error, RH_E_BACKUP_CORRUPT,
+		    "%s has licences without their manifest", reader->display);
+	pairs_give_up(pairs, pairs->count);
+	return RH_OK;
+}
+
+static int take_piece(struct backup_reader *reader, rh_error *error)
+{
+	bool lost;
+	struct piece piece;
+	int code = stream_next(&reader->stream, &piece, error);
+
 	if (code != RH_OK)
 		return code;
-	if (got || reader->used < reader->bytes.size)
-		return error_set(
-		    error, RH_E_BACKUP_CORRUPT, "%s goes on behind its end", reader->display);
-	reader->end = true;
-	return RH_OK;
+	lost = reader->stream.lost > 0;
+	switch (piece.kind) {
+	case FRAME_LICENSES:
+		return take_licenses(reader, &piece, error);
+	case FRAME_MANIFEST:
+		return pairs_manifest(
+		    &reader->pairs, &piece, lost ? reader->stream.decompressor : NULL, error);
+	case FRAME_OTHER:
+		return RH_OK;
+	case FRAME_ARCHIVE_END:
+	case FRAME_NONE:
+		break;
+	}
+	return take_end(reader, error);
 }
 
 int backup_reader_next(
     struct backup_reader *reader, struct backup_frame *frame, rh_error *error)
 {
-	const uint8_t *start;
-	size_t size;
-	int code;
+	rh_error why = {0};
+	int code = RH_OK;
 
 	backup_frame_clear(frame);
-	if (reader->end)
-		return RH_OK;
-	code = whole_frame(reader, FRAME_MAX, &size, error);
-	if (code != RH_OK)
-		return code;
-	start = reader->bytes.data + reader->used;
-	if (is_archive_end(reader, start, size)) {
-		reader->used += size;
-		return check_file_end(reader, error);
-	}
-	code = buffer_append(&frame->licenses, start, size, error);
-	if (code == RH_OK)
-		reader->used += size;
-	return code;
+	while (code == RH_OK && !pairs_take(&reader->pairs, frame) && !reader->end)
+		code = take_piece(reader, &why);
+	return explain(reader, code, &why, error);
 }

@@ -103,10 +103,11 @@ int age_reader_read(
 
 /*
  * After RH_E_BACKUP_CORRUPT of age_reader_read: goes on behind the chunk that is not
- * authentic; false if that was the last one.  The file's end is authentic only if
- * age_reader_read has told it with RH_OK.
+ * authentic; false if that was the last one.  ${*ret_bytes}: of the plaintext that it would
+ * have held, as far as the size of the file tells; at least 1.  The file's end is authentic
+ * only if age_reader_read has told it with RH_OK.
  */
-bool age_reader_skip(struct age_reader *reader);
+bool age_reader_skip(struct age_reader *reader, uint64_t *ret_bytes);
 
 /* Size of the plaintext, authenticated: opens the last chunk. */
 int age_reader_size(struct age_reader *reader, uint64_t *ret, rh_error *error);

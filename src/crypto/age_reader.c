@@ -85,33 +85,74 @@ static int open_header(struct age_reader *reader, const struct age_header *heade
 	return code;
 }
 
+/* Whether other bytes may come now. */
+static bool doubt(struct age_source *source)
+{
+	uint64_t size = source->size;
+
+	if (source->doubt == NULL || !source->doubt(source->context, &size))
+		return false;
+	source->size = size;
+	return true;
+}
+
+/* By the size of the file, which may be less than the header was. */
+static void count_chunks(struct age_reader *reader)
+{
+	uint64_t size =
+	    reader->source.size > reader->payload ? reader->source.size - reader->payload : 0;
+
+	reader->chunks = size / AGE_CHUNK_SEALED + (size % AGE_CHUNK_SEALED > 0);
+	reader->loaded = false;
+}
+
+static int start(struct age_reader *reader, struct age_header *header,
+    const struct age_keys *keys, rh_error *error)
+{
+	char *text = NULL;
+	int code = read_header(&reader->source, header, &text, error);
+
+	if (code == RH_OK)
+		code = open_header(reader, header, text, keys, error);
+	if (code == RH_OK) {
+		reader->payload = header->size + AGE_NONCE_SIZE;
+		count_chunks(reader);
+	}
+	free(text);
+	return code;
+}
+
+/* Whether damage could look like this. */
+static bool doubtful(int code)
+{
+	return code == RH_E_BACKUP_CORRUPT || code == RH_E_BACKUP_NEWER ||
+	       code == RH_E_SECRET_WRONG;
+}
+
 int age_reader_new(const struct age_source *source, const struct age_keys *keys,
     struct age_reader **ret, rh_error *error)
 {
 	struct age_header *header = malloc(sizeof *header);
 	struct age_reader *reader = calloc(1, sizeof *reader);
-	char *text = NULL;
+	rh_error why = {0};
 	int code;
 
 	if (header == NULL || reader == NULL) {
-		code = error_memory(error);
+		code = error_memory(&why);
 		goto out;
 	}
 	reader->source = *source;
-	code = read_header(source, header, &text, error);
-	if (code == RH_OK)
-		code = open_header(reader, header, text, keys, error);
+	code = start(reader, header, keys, &why);
+	if (doubtful(code) && doubt(&reader->source))
+		code = start(reader, header, keys, &why);
 	if (code == RH_OK) {
-		uint64_t size = source->size - header->size - AGE_NONCE_SIZE;
-
-		reader->payload = header->size + AGE_NONCE_SIZE;
-		reader->chunks = size / AGE_CHUNK_SEALED + (size % AGE_CHUNK_SEALED > 0);
 		*ret = reader;
 		reader = NULL;
 	}
 out:
+	if (code != RH_OK && error != NULL)
+		*error = why;
 	age_reader_free(reader);
-	free(text);
 	free(header);
 	return code;
 }
@@ -177,20 +218,44 @@ static int load_end(struct age_reader *reader, rh_error *error)
 	return code;
 }
 
+/* Loads what stands at ${position}: its chunk, or behind the last one the end. */
+static int load_position(struct age_reader *reader, rh_error *error)
+{
+	uint64_t chunk = reader->position / AGE_CHUNK_SIZE;
+
+	if (chunk >= reader->chunks)
+		return load_end(reader, error);
+	if (reader->loaded && reader->last && chunk > reader->chunk)
+		return corrupt(error, "bytes follow its last chunk");
+	if (!reader->loaded || chunk != reader->chunk)
+		return load_chunk(reader, chunk, error);
+	return RH_OK;
+}
+
+/* Does it once more if better bytes may come now. */
+static int load_doubting(struct age_reader *reader,
+    int (*load)(struct age_reader *reader, rh_error *error), rh_error *error)
+{
+	rh_error why = {0};
+	int code = load(reader, &why);
+
+	if (code == RH_E_BACKUP_CORRUPT && doubt(&reader->source)) {
+		count_chunks(reader);
+		code = load(reader, &why);
+	}
+	if (code != RH_OK && error != NULL)
+		*error = why;
+	return code;
+}
+
 int age_reader_read(
     struct age_reader *reader, void *bytes, size_t size, size_t *ret, rh_error *error)
 {
 	uint64_t chunk = reader->position / AGE_CHUNK_SIZE;
 	size_t within = (size_t)(reader->position % AGE_CHUNK_SIZE);
 	size_t part = 0;
-	int code = RH_OK;
+	int code = load_doubting(reader, load_position, error);
 
-	if (chunk >= reader->chunks)
-		code = load_end(reader, error);
-	else if (reader->loaded && reader->last && chunk > reader->chunk)
-		code = corrupt(error, "bytes follow its last chunk");
-	else if (!reader->loaded || chunk != reader->chunk)
-		code = load_chunk(reader, chunk, error);
 	if (code != RH_OK)
 		return code;
 
@@ -205,17 +270,19 @@ int age_reader_read(
 	return RH_OK;
 }
 
-bool age_reader_skip(struct age_reader *reader)
+bool age_reader_skip(struct age_reader *reader, uint64_t *ret_bytes)
 {
-	uint64_t chunk = reader->position / AGE_CHUNK_SIZE + 1;
+	uint64_t chunk = reader->position / AGE_CHUNK_SIZE;
+	size_t size = chunk < reader->chunks ? sealed_size(reader, chunk) : 0;
 
-	reader->position = chunk * AGE_CHUNK_SIZE;
-	return chunk < reader->chunks;
+	*ret_bytes = size > AEAD_TAG_SIZE ? size - AEAD_TAG_SIZE : 1;
+	reader->position = (chunk + 1) * AGE_CHUNK_SIZE;
+	return chunk + 1 < reader->chunks;
 }
 
 int age_reader_size(struct age_reader *reader, uint64_t *ret, rh_error *error)
 {
-	int code = load_end(reader, error);
+	int code = load_doubting(reader, load_end, error);
 
 	if (code == RH_OK)
 		*ret = reader->chunk * AGE_CHUNK_SIZE + reader->size;
