@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/text.h"
 
 #include "backup/repair.h"
 
@@ -57,8 +58,10 @@ int repair_stop(const struct repair *repair, rh_error *error)
 
 int repair_lost(const struct repair *repair, rh_error *error)
 {
-	return error_set(error, RH_E_BACKUP_CORRUPT, "%llu bytes of %s are beyond repair",
-	    (unsigned long long)(repair->map.lost_blocks * PARITY_BLOCK), repair->display);
+	char lost[TEXT_AMOUNT_SIZE];
+
+	return error_set(error, RH_E_BACKUP_CORRUPT, "%s of %s are beyond repair",
+	    text_amount(lost, repair->map.lost_blocks * PARITY_BLOCK), repair->display);
 }
 
 static int write_at(int fd, uint64_t offset, const void *bytes, size_t size,

@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -367,4 +368,24 @@ int utf16_from_utf8(const char *text, char16_t **ret, size_t *ret_length, rh_err
 	if (ret_length != NULL)
 		*ret_length = n;
 	return RH_OK;
+}
+
+const char *text_amount(char text[TEXT_AMOUNT_SIZE], uint64_t bytes)
+{
+	static const char *const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+	double value = (double)bytes / 1024;
+	size_t unit = 0;
+
+	if (bytes < 1024) {
+		snprintf(text, TEXT_AMOUNT_SIZE, "%u byte%s", (unsigned)bytes,
+		    bytes == 1 ? "" : "s");
+		return text;
+	}
+	/* What would be shown as 1024.0. */
+	while (value >= 1023.95 && unit + 1 < sizeof units / sizeof units[0]) {
+		value /= 1024;
+		unit++;
+	}
+	snprintf(text, TEXT_AMOUNT_SIZE, "%.1f %s", value, units[unit]);
+	return text;
 }

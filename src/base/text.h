@@ -48,6 +48,10 @@ bool utf8_clean(const char *text, size_t size);
  */
 void text_copy(char *target, size_t capacity, const char *source, size_t size);
 
+/* An amount for people: "812 bytes", "2.1 KiB", "3.4 GiB". */
+#define TEXT_AMOUNT_SIZE 32
+const char *text_amount(char text[TEXT_AMOUNT_SIZE], uint64_t bytes);
+
 /*
  * UTF-16 to UTF-8; the result is freed with free().  ${length} counts units
  * without a terminator.  RH_E_ARGUMENT for an unpaired surrogate or a NUL.

@@ -59,20 +59,9 @@ static void say_repaired(const rh_condition *condition)
 
 void condition_say(const rh_condition *condition, int operation)
 {
-	char bad[TEXT_SIZE], bytes[TEXT_SIZE], lost[TEXT_SIZE];
-
-	if (operation == RH_OPERATION_REPAIR) {
+	/* After a check the result says it. */
+	if (operation == RH_OPERATION_REPAIR)
 		say_repaired(condition);
-	} else if (operation != RH_OPERATION_VERIFY) {
+	else if (operation != RH_OPERATION_VERIFY)
 		say_restored(condition);
-	} else if (condition->state == RH_STATE_MENDABLE) {
-		talk("%s: %s of %s damaged, all of it can be mended; %u %% of the reserve is "
-		     "used",
-		    condition->file, text_bytes(bad, condition->bytes_bad),
-		    text_bytes(bytes, condition->bytes), (unsigned)condition->reserve);
-	} else if (condition->state == RH_STATE_LOST) {
-		talk("%s: %s of %s damaged, %s of them beyond repair", condition->file,
-		    text_bytes(bad, condition->bytes_bad), text_bytes(bytes, condition->bytes),
-		    text_bytes(lost, condition->bytes_lost));
-	}
 }

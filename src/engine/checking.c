@@ -1,3 +1,5 @@
+#include "base/text.h"
+
 #include "engine/checking.h"
 
 static void on_damage(
@@ -59,13 +61,16 @@ void checking_condition(
 
 int checking_fail(const char *file, const struct backup_state *state, int code, rh_error *error)
 {
+	char bad[TEXT_AMOUNT_SIZE], lost[TEXT_AMOUNT_SIZE];
+
+	text_amount(bad, state->bytes_bad);
 	if (code == RH_E_BACKUP_MENDABLE)
 		return error_set(error, code,
-		    "%llu bytes of %s and its parity file are damaged and can be mended; %u %% "
+		    "%s of %s and its parity file are damaged, all of it can be mended; %u %% "
 		    "of the "
 		    "reserve is used",
-		    (unsigned long long)state->bytes_bad, file, state->reserve);
+		    bad, file, state->reserve);
 	return error_set(error, code,
-	    "%llu bytes of %s are damaged, and %llu of them beyond repair",
-	    (unsigned long long)state->bytes_bad, file, (unsigned long long)state->bytes_lost);
+	    "%s of %s and its parity file are damaged, %s beyond repair", bad, file,
+	    text_amount(lost, state->bytes_lost));
 }

@@ -3,6 +3,8 @@
 
 #include "base/clock.h"
 
+#include "base/text.h"
+
 #include "engine/report.h"
 
 #define PROGRESS_NANOSECONDS 50000000 /* 20 times a second */
@@ -223,22 +225,22 @@ void report_damage(struct report *report, const rh_damage *damage)
 
 static int condition_words(const rh_condition *condition, char *text, size_t size)
 {
-	unsigned long long bad = condition->bytes_bad, lost = condition->bytes_lost,
-			   mended = condition->bytes_mended;
+	char bad[TEXT_AMOUNT_SIZE], part[TEXT_AMOUNT_SIZE];
 
 	text[0] = '\0';
-	if (lost > 0) {
-		snprintf(text, size, "%llu bytes of %s are damaged, %llu of them beyond repair",
-		    bad, condition->file, lost);
+	text_amount(bad, condition->bytes_bad);
+	if (condition->bytes_lost > 0) {
+		snprintf(text, size, "%s of %s are damaged, %s of them beyond repair", bad,
+		    condition->file, text_amount(part, condition->bytes_lost));
 		return RH_E_BACKUP_CORRUPT;
 	}
-	if (mended > 0)
-		snprintf(text, size, "%llu bytes of %s were damaged and were mended", mended,
-		    condition->file);
+	if (condition->bytes_mended > 0)
+		snprintf(text, size, "%s of %s were damaged and were mended",
+		    text_amount(part, condition->bytes_mended), condition->file);
 	else if (condition->state == RH_STATE_MENDABLE)
 		snprintf(text, size,
-		    "%llu bytes of %s and its parity file are damaged and can be mended; "
-		    "%u %% of the reserve is used",
+		    "%s of %s and its parity file are damaged and can be mended; %u %% of "
+		    "the reserve is used",
 		    bad, condition->file, (unsigned)condition->reserve);
 	return condition->state == RH_STATE_MENDABLE ? RH_E_BACKUP_MENDABLE : RH_OK;
 }

@@ -225,9 +225,24 @@ static void files(void **state)
 	assert_int_equal(system(path), 0);
 }
 
+static void amounts(void **state)
+{
+	static const struct {
+		uint64_t bytes;
+		const char *text;
+	} cases[] = {{0, "0 bytes"}, {1, "1 byte"}, {1023, "1023 bytes"}, {1024, "1.0 KiB"},
+	    {1048524, "1023.9 KiB"}, {1048525, "1.0 MiB"}, {UINT64_MAX, "16.0 EiB"}};
+	char text[TEXT_AMOUNT_SIZE];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+		assert_string_equal(text_amount(text, cases[i].bytes), cases[i].text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(amounts),
 	    cmocka_unit_test(base64_known_answers),
 	    cmocka_unit_test(base64_refuses),
 	    cmocka_unit_test(hex_round_trip),
