@@ -83,18 +83,6 @@ static int produce(void *context, void *pointer, bool *ret_end, rh_error *error)
 	    run->fd, at * PARITY_BLOCK, item->bytes, (size_t)size, run->display, error);
 }
 
-/* Whether the file goes so far: what is read behind its end could pass for zeros. */
-static bool is_there(const struct run *run, const struct item *item, unsigned i)
-{
-	const struct parity_shape *shape = &run->parity->shape;
-	uint64_t at = item->first + i, end;
-
-	if (at >= shape->blocks)
-		return run->ends[1] / PARITY_BLOCK > at - shape->blocks;
-	end = (at + 1) * PARITY_BLOCK;
-	return run->ends[0] >= (end < shape->size ? end : shape->size);
-}
-
 /* The table's entry for what stands ${i} places behind the item's first; false: none. */
 static bool entry_of(const struct run *run, const struct item *item, unsigned i, uint64_t *ret)
 {
@@ -141,7 +129,6 @@ static int transform(void *context, void *pointer, rh_error *error)
 		else
 			code = parity_good(run->parity, item->digest, entry,
 			    item->bytes + (size_t)i * PARITY_BLOCK, &item->good[i], error);
-		item->good[i] = item->good[i] && is_there(run, item, i);
 	}
 	return code;
 }
@@ -227,14 +214,13 @@ int parity_map_make(const struct parity *parity, int fd, const char *display,
 	struct run run = {parity, fd, display, watch, ret, 0, 0};
 	struct pipeline pipeline = {
 	    item_new, item_free, produce, transform, consume, idle, &run};
-	struct stat status;
-	int code = RH_OK;
+	int code;
 
 	*ret = (struct parity_map){0};
-	if (fstat(fd, &status) != 0)
-		return error_errno(error, RH_E_READ, errno, "cannot read %s", display);
-	run.bytes = (uint64_t)status.st_size;
-	ret->longer = (uint64_t)status.st_size > shape->size;
+	code = file_size(fd, display, &run.bytes, error);
+	if (code != RH_OK)
+		return code;
+	ret->extra = run.bytes > shape->size ? run.bytes - shape->size : 0;
 	ret->bad = calloc((size_t)shape->blocks + shape->parity_pages, sizeof *ret->bad);
 	ret->counts = calloc(shape->stripes, sizeof *ret->counts);
 	if (ret->bad == NULL || ret->counts == NULL)
