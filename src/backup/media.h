@@ -24,10 +24,14 @@ enum medium_kind {
 	MEDIUM_KIND_COUNT
 };
 
-/* Texts are UTF-8 without control characters, cut to fit; "" is unknown. */
+/*
+ * Texts are UTF-8 without control characters, cut to fit; "" is unknown.  The mount point is a
+ * path, byte for byte.
+ */
 struct medium {
 	enum medium_kind kind;
 	bool removable; /* made to be taken away */
+	bool stick; /* of USB: no disk in a case */
 	bool read_only; /* the mount, the file system, or the device's write protection */
 	bool rotational;
 	char mount[PATH_MAX]; /* where it is mounted */
@@ -36,6 +40,8 @@ struct medium {
 	char name[128]; /* vendor and model: "SANDISK Cruzer Blade" */
 	char file_system[64]; /* of the mount: "exfat", "vfat", "ext4", "fuse.sshfs" */
 	dev_t number; /* st_dev of the path */
+	uint64_t mount_id; /* as long as it is mounted */
+	uint64_t sequence; /* of the disk, another one each time it comes; 0: unknown */
 	uint64_t bytes_total;
 	uint64_t bytes_free; /* for this user */
 	uint64_t file_max; /* bytes of one file; 0: no limit that matters */
@@ -50,6 +56,9 @@ int medium_look(const char *path, const char *root, struct medium *ret, rh_error
 
 /* In words for people: "USB stick SANDISK Cruzer, exFAT, 12.0 GiB free"; ${size} bytes. */
 void medium_describe(const struct medium *medium, char *text, size_t size);
+
+/* Its name as people write it: "exFAT". */
+const char *medium_file_system(const struct medium *medium);
 
 /* A word for JSON: "usb", "card", "disk", "loop", "memory", "network", "other". */
 const char *medium_kind_name(enum medium_kind kind);

@@ -18,7 +18,7 @@ math.h poll.h pthread.h pwd.h sched.h signal.h stdarg.h stdatomic.h stdbool.h st
 stdio.h stdlib.h string.h strings.h time.h uchar.h unistd.h wchar.h
 arpa/inet.h netdb.h netinet/in.h
 linux/fs.h linux/limits.h sys/file.h sys/ioctl.h sys/mman.h sys/prctl.h sys/random.h sys/resource.h sys/socket.h sys/stat.h
-sys/statvfs.h sys/syscall.h sys/time.h sys/types.h sys/uio.h sys/un.h termios.h
+sys/statvfs.h sys/syscall.h sys/sysmacros.h sys/time.h sys/types.h sys/uio.h sys/un.h termios.h
 """.split())
 
 STARTS_THREAD = re.compile(r"\b(pthread_create|thrd_create|fork|vfork|posix_spawn\w*|popen|system)\s*\(")
