@@ -11,7 +11,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
-#include "backup/internal.h"
+#include "backup/parity.h"
 
 /* How long an opener waits for another writer to go. */
 #define LOCK_WAIT_NS 1000000000u
@@ -79,8 +79,8 @@ static bool is_part(const char *name)
 		return false;
 	memcpy(stem, name, length - suffix);
 	stem[length - suffix] = '\0';
-	return generation_parse(stem, NULL, NULL) || strcmp(stem, RECOVERY_FILE) == 0 ||
-	       strcmp(stem, HOW_TO_FILE) == 0;
+	return generation_parse(stem, NULL, NULL) || parity_parse(stem, NULL) ||
+	       strcmp(stem, RECOVERY_FILE) == 0 || strcmp(stem, HOW_TO_FILE) == 0;
 }
 
 /* What cannot be removed is in nobody's way: it is never taken for a backup. */
@@ -252,6 +252,36 @@ struct list {
 	size_t capacity;
 };
 
+static bool has_parity(const struct backup_directory *directory, const char *file)
+{
+	char name[BACKUP_NAME_SIZE];
+
+	return parity_name(name, file) && faccessat(directory->fd, name, F_OK, 0) == 0;
+}
+
+/* Whether the structure is right as far as the parity can mend it. */
+static int examine_mended(
+    struct backup_directory *directory, struct backup_generation *generation, rh_error *error)
+{
+	struct age_source source;
+	struct mended *mended = NULL;
+	size_t recipients;
+	rh_error why = {0};
+	int code = mended_open(directory, generation->file, &mended, &source, &why);
+
+	if (code == RH_OK && source.doubt(source.context, &source.size)) {
+		code = age_check_structure(&source, &recipients, &why);
+		generation->mendable = code == RH_OK || code == RH_E_BACKUP_NEWER;
+	}
+	mended_free(mended);
+	if (code == RH_E_MEMORY || code == RH_E_OPEN) {
+		if (error != NULL)
+			*error = why;
+		return code;
+	}
+	return RH_OK;
+}
+
 /*
  * Fills ${generation->bytes} and ${whole}; false if the file went away.  A
  * file from a later version is whole: whoever opens it hears so.
@@ -286,7 +316,10 @@ static int examine(struct backup_directory *directory, struct backup_generation 
 		return code;
 	}
 	generation->whole = code == RH_OK || code == RH_E_BACKUP_NEWER;
-	return RH_OK;
+	generation->parity = has_parity(directory, generation->file);
+	if (generation->whole || !generation->parity)
+		return RH_OK;
+	return examine_mended(directory, generation, error);
 }
 
 static int visit_generation(
@@ -341,35 +374,85 @@ int backup_list(struct backup_directory *directory, struct backup_generation **r
 	return RH_OK;
 }
 
+/* ---- Older ones ---- */
+
+struct pruning {
+	struct backup_generation *generations; /* newest first */
+	size_t count;
+	const char
+	    *oldest; /* of those that stay and are whole; NULL: fewer than were asked for */
+	bool removed;
+};
+
+static int remove_file(struct backup_directory *directory, const char *name,
+    struct pruning *pruning, rh_error *error)
+{
+	char display[DISPLAY_SIZE];
+
+	if (unlinkat(directory->fd, name, 0) == 0)
+		pruning->removed = true;
+	else if (errno != ENOENT)
+		return error_errno(error, RH_E_WRITE, errno, "cannot remove %s",
+		    backup_directory_display(display, directory, name));
+	return RH_OK;
+}
+
+/* The backup before its parity: what is there has its parity as long as it is there. */
+static int remove_generation(struct backup_directory *directory, const char *file,
+    struct pruning *pruning, rh_error *error)
+{
+	char parity[BACKUP_NAME_SIZE];
+	int code = remove_file(directory, file, pruning, error);
+
+	if (code == RH_OK && parity_name(parity, file))
+		code = remove_file(directory, parity, pruning, error);
+	return code;
+}
+
+/* A parity file that has outlived its backup. */
+static int visit_orphan(
+    struct backup_directory *directory, const char *name, void *context, rh_error *error)
+{
+	struct pruning *pruning = context;
+	char file[BACKUP_NAME_SIZE];
+
+	if (!parity_parse(name, file) || strcmp(file, pruning->oldest) >= 0)
+		return RH_OK;
+	for (size_t i = 0; i < pruning->count; i++)
+		if (strcmp(pruning->generations[i].file, file) == 0)
+			return RH_OK;
+	return remove_file(directory, name, pruning, error);
+}
+
 int backup_prune(struct backup_directory *directory, unsigned keep, rh_error *error)
 {
-	struct backup_generation *generations = NULL;
-	size_t count = 0;
+	struct pruning pruning = {.oldest = NULL};
 	unsigned kept = 0;
-	bool removed = false;
 	int code;
 
 	if (!directory->writing || keep == 0)
 		return error_set(error, RH_E_ARGUMENT, "nothing to remove backups with");
-	code = backup_list(directory, &generations, &count, error);
+	code = backup_list(directory, &pruning.generations, &pruning.count, error);
 	if (code != RH_OK)
 		return code;
-	for (size_t i = 0; i < count; i++) {
-		const char *file = generations[i].file;
-		char display[DISPLAY_SIZE];
+	for (size_t i = 0; i < pruning.count; i++) {
+		const struct backup_generation *generation = &pruning.generations[i];
+		int removed;
 
-		if (kept < keep || strcmp(file, directory->committed) == 0) {
-			kept += generations[i].whole ? 1 : 0;
+		if (kept < keep || strcmp(generation->file, directory->committed) == 0) {
+			kept += generation->whole ? 1 : 0;
+			if (generation->whole && kept >= keep)
+				pruning.oldest = generation->file;
 			continue;
 		}
-		if (unlinkat(directory->fd, file, 0) == 0)
-			removed = true;
-		else if (errno != ENOENT && code == RH_OK)
-			code = error_errno(error, RH_E_WRITE, errno, "cannot remove %s",
-			    backup_directory_display(display, directory, file));
+		removed = remove_generation(
+		    directory, generation->file, &pruning, code == RH_OK ? error : NULL);
+		code = code == RH_OK ? removed : code;
 	}
-	free(generations);
-	if (removed && code == RH_OK)
+	if (code == RH_OK && pruning.oldest != NULL)
+		code = for_each_name(directory, visit_orphan, &pruning, error);
+	if (pruning.removed && code == RH_OK)
 		code = file_sync_directory(directory->fd, directory->path, error);
+	free(pruning.generations);
 	return code;
 }

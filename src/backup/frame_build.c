@@ -5,6 +5,9 @@
 #include "base/text.h"
 #include "backup/internal.h"
 
+/* Files of one licence, at most. */
+#define PART_COUNT_MAX 3
+
 struct frame_builder {
 	ZSTD_CCtx *compressor;
 	struct digest *digest;
@@ -151,8 +154,8 @@ int frame_reserve(struct frame_builder *builder, size_t size, uint8_t **ret, rh_
 int frame_add(
     struct frame_builder *builder, const struct frame_license *license, rh_error *error)
 {
-	size_t used =
-	    builder->tar.size + tar_member_size(builder->manifest.size) +
+	size_t lists =
+	    tar_member_size(builder->manifest.size + PART_COUNT_MAX * FRAME_LINE_MAX) +
 	    tar_member_size(builder->facts.size + license->facts_size + TAR_PATH_MAX) +
 	    tar_member_size(2 * DIGEST_SIZE);
 	int code;
@@ -171,9 +174,10 @@ int frame_add(
 	    (license->facts_size > 0 &&
 		memchr(license->facts, '\n', license->facts_size) != NULL))
 		return error_set(error, RH_E_ARGUMENT, "facts that are no line");
-	if (used + frame_license_size(
-		       license->document_size, license->secret_size, license->state_size) >
-	    FRAME_MAX - TAR_BLOCK)
+	if (builder->tar.size + frame_license_size(license->document_size, license->secret_size,
+				    license->state_size) >
+		FRAME_MAX - TAR_BLOCK ||
+	    lists > FRAME_MAX - TAR_BLOCK)
 		return error_set(error, RH_E_ARGUMENT, "a frame of over %u bytes", FRAME_MAX);
 
 	code = add_part(builder, license->component, "document", license->document,
@@ -214,14 +218,17 @@ static int add_proof(struct frame_builder *builder, rh_error *error)
 	return add_list(builder, ".mac", hex, strlen(hex), error);
 }
 
-/* The manifest is the last member; without a licence there is neither it nor a frame. */
+/* The licences, then what is told of them; without a licence there is neither. */
 static int end_frame(struct frame_builder *builder, rh_error *error)
 {
-	int code = RH_OK;
+	int code;
 
 	if (builder->manifest.size == 0)
 		return RH_OK;
-	if (builder->facts.size > 0)
+	code = zframe_pack(builder->compressor, builder->tar.data, builder->tar.size,
+	    &builder->frame.licenses, error);
+	buffer_clear(&builder->tar);
+	if (code == RH_OK && builder->facts.size > 0)
 		code = add_list(
 		    builder, ".facts", builder->facts.data, builder->facts.size, error);
 	if (code == RH_OK && builder->prover.set)
@@ -231,7 +238,7 @@ static int end_frame(struct frame_builder *builder, rh_error *error)
 		    builder, ".sha256", builder->manifest.data, builder->manifest.size, error);
 	if (code == RH_OK)
 		code = zframe_pack(builder->compressor, builder->tar.data, builder->tar.size,
-		    &builder->frame.licenses, error);
+		    &builder->frame.manifest, error);
 	return code;
 }
 

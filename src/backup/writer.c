@@ -9,16 +9,11 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/text.h"
-#include "backup/internal.h"
+#include "backup/parity.h"
+#include "backup/sink.h"
 
-/* Bytes that are collected before they are written, and that are read back at a time. */
-#define BLOCK_SIZE ((size_t)1 << 20)
-
-/*
- * How far the reading back stays behind the writing: the medium has time to take the
- * bytes in, and only this much is left to read at the end.
- */
-#define BEHIND_SIZE (8 * BLOCK_SIZE)
+/* FORMAT.md, "Frames": how many frames lie between licences and their manifest. */
+#define WAITING_MAX 8
 
 struct backup_writer {
 	struct backup_directory *directory; /* not ours */
@@ -31,101 +26,22 @@ struct backup_writer {
 	bool committed;
 	struct age_writer *age;
 	ZSTD_CCtx *compressor;
-	struct checksum *written; /* of the age file, as it was written */
-	struct checksum *found; /* and as it was read back so far */
-	uint8_t *block;
-	size_t block_used;
-	uint8_t *read_block;
-	uint64_t flushed; /* bytes written */
-	uint64_t checked; /* bytes of these that were read back */
+	struct sink sink;
+	uint64_t frames; /* of licences */
+	uint64_t manifests; /* that were written; those of later frames wait */
+	struct buffer waiting[WAITING_MAX];
 	unsigned parity; /* percent; 0: none */
+	char parity_file[BACKUP_NAME_SIZE];
+	char parity_part[PART_NAME_SIZE];
+	char parity_display[DISPLAY_SIZE];
+	int parity_fd;
+	bool parity_created;
+	bool parity_placed; /* under its final name */
 };
-
-/* ---- Towards the medium ---- */
-
-/* Reads the next ${size} bytes back from the medium, which has them. */
-static int check_block(struct backup_writer *writer, size_t size, rh_error *error)
-{
-	size_t got;
-	int code;
-
-	/* What the page cache holds proves nothing. */
-	posix_fadvise(writer->fd, (off_t)writer->checked, (off_t)size, POSIX_FADV_DONTNEED);
-	code = file_read_at(writer->fd, writer->checked, writer->read_block, size, &got,
-	    writer->display, error);
-	if (code == RH_OK)
-		code = checksum_update(writer->found, writer->read_block, got, error);
-	if (code == RH_OK && got != size)
-		code = error_set(error, RH_E_READ_BACK,
-		    "%s reads back shorter than it was written", writer->display);
-	writer->checked += size;
-	return code;
-}
-
-/*
- * Lets the medium start on what was just written, and reads back what it has had time for:
- * so both go on while the next frames are made.  A file system that cannot flush a range
- * leaves everything to the end.
- */
-static int check_behind(struct backup_writer *writer, size_t size, rh_error *error)
-{
-	const unsigned whole =
-	    SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
-
-	sync_file_range(
-	    writer->fd, (off_t)(writer->flushed - size), (off_t)size, SYNC_FILE_RANGE_WRITE);
-	if (writer->flushed - writer->checked < BEHIND_SIZE)
-		return RH_OK;
-	if (sync_file_range(writer->fd, (off_t)writer->checked, (off_t)BLOCK_SIZE, whole) == 0)
-		return check_block(writer, BLOCK_SIZE, error);
-	if (errno == EINVAL || errno == ESPIPE || errno == ENOSYS || errno == ENOTSUP)
-		return RH_OK;
-	return error_errno(error, RH_E_WRITE, errno, "cannot flush %s", writer->display);
-}
-
-static int flush_block(struct backup_writer *writer, rh_error *error)
-{
-	size_t size = writer->block_used;
-	int code;
-
-	if (size == 0)
-		return RH_OK;
-	code = checksum_update(writer->written, writer->block, size, error);
-	if (code == RH_OK)
-		code = file_write(writer->fd, writer->block, size, writer->display, error);
-	if (code != RH_OK)
-		return code;
-	writer->flushed += size;
-	writer->block_used = 0;
-	return check_behind(writer, size, error);
-}
-
-static int sink_block(void *context, const void *bytes, size_t size, rh_error *error)
-{
-	struct backup_writer *writer = context;
-	const uint8_t *p = bytes;
-
-	while (size > 0) {
-		size_t room = BLOCK_SIZE - writer->block_used;
-		size_t part = size < room ? size : room;
-
-		memcpy(writer->block + writer->block_used, p, part);
-		writer->block_used += part;
-		p += part;
-		size -= part;
-		if (writer->block_used == BLOCK_SIZE) {
-			int code = flush_block(writer, error);
-
-			if (code != RH_OK)
-				return code;
-		}
-	}
-	return RH_OK;
-}
 
 uint64_t backup_writer_bytes(const struct backup_writer *writer)
 {
-	return writer->flushed + writer->block_used;
+	return sink_bytes(&writer->sink);
 }
 
 /* ---- Starting ---- */
@@ -152,32 +68,22 @@ static int choose_name(
 		    writer->directory->path);
 	snprintf(writer->part, sizeof writer->part, "%s%s", writer->file, PART_SUFFIX);
 	backup_directory_display(writer->display, writer->directory, writer->part);
+	parity_name(writer->parity_file, writer->file);
+	snprintf(writer->parity_part, sizeof writer->parity_part, "%s%s", writer->parity_file,
+	    PART_SUFFIX);
+	backup_directory_display(
+	    writer->parity_display, writer->directory, writer->parity_part);
 	return RH_OK;
 }
 
-/* Both under one key, or they could not be compared. */
-static int make_checksums(struct backup_writer *writer, rh_error *error)
+static int create_part(const struct backup_writer *writer, const char *part,
+    const char *display, int *ret_fd, bool *ret_created, rh_error *error)
 {
-	int code;
-
-	writer->block = malloc(BLOCK_SIZE);
-	writer->read_block = malloc(BLOCK_SIZE);
-	if (writer->block == NULL || writer->read_block == NULL)
-		return error_memory(error);
-	code = checksum_new(&writer->written, error);
-	if (code == RH_OK)
-		code = checksum_twin(writer->written, &writer->found, error);
-	return code;
-}
-
-static int create_part(struct backup_writer *writer, rh_error *error)
-{
-	writer->fd = openat(writer->directory->fd, writer->part,
+	*ret_fd = openat(writer->directory->fd, part,
 	    O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (writer->fd < 0)
-		return error_errno(
-		    error, RH_E_WRITE, errno, "cannot create %s", writer->display);
-	writer->created = true;
+	if (*ret_fd < 0)
+		return error_errno(error, RH_E_WRITE, errno, "cannot create %s", display);
+	*ret_created = true;
 	return RH_OK;
 }
 
@@ -206,7 +112,7 @@ static int write_header(struct backup_writer *writer, struct backup_header *head
 	struct buffer tar = {0}, frame = {0};
 	int code;
 
-	header->format_version = header->service_count > 0 ? BACKUP_FORMAT_VERSION : 1;
+	header->format_version = BACKUP_FORMAT_VERSION;
 	if (header->generator[0] == '\0')
 		snprintf(
 		    header->generator, sizeof header->generator, "rehost %s", REHOST_VERSION);
@@ -237,17 +143,21 @@ int backup_writer_new(struct backup_directory *directory, struct backup_header *
 		return error_memory(error);
 	writer->directory = directory;
 	writer->fd = -1;
+	writer->parity_fd = -1;
 	writer->parity = parity;
-	code = make_checksums(writer, error);
+	code = sink_init(&writer->sink, error);
 	if (code == RH_OK)
 		code = zframe_compressor(&writer->compressor, error);
 	if (code == RH_OK)
 		code = choose_name(writer, header, error);
 	if (code == RH_OK)
-		code = create_part(writer, error);
-	if (code == RH_OK)
+		code = create_part(writer, writer->part, writer->display, &writer->fd,
+		    &writer->created, error);
+	if (code == RH_OK) {
+		sink_open(&writer->sink, writer->fd, writer->display);
 		code = age_writer_new(
-		    recipients, count, NULL, 0, sink_block, writer, &writer->age, error);
+		    recipients, count, NULL, 0, sink_write, &writer->sink, &writer->age, error);
+	}
 	if (code == RH_OK)
 		code = write_header(writer, header, signing_key, proof_key, error);
 	if (code != RH_OK) {
@@ -263,62 +173,66 @@ static int put(struct backup_writer *writer, const struct buffer *frame, rh_erro
 	return age_writer_write(writer->age, frame->data, frame->size, error);
 }
 
+/* The manifest that has waited longest. */
+static int put_manifest(struct backup_writer *writer, rh_error *error)
+{
+	struct buffer *manifest = &writer->waiting[writer->manifests++ % WAITING_MAX];
+	int code = put(writer, manifest, error);
+
+	buffer_clear(manifest);
+	return code;
+}
+
 int backup_writer_append(
     struct backup_writer *writer, const struct backup_frame *frame, rh_error *error)
 {
+	struct buffer *manifest = &writer->waiting[writer->frames % WAITING_MAX];
+	int code;
+
 	if (frame->licenses.size == 0)
 		return RH_OK;
-	return put(writer, &frame->licenses, error);
+	code = put(writer, &frame->licenses, error);
+	if (code == RH_OK && writer->frames - writer->manifests == WAITING_MAX)
+		code = put_manifest(writer, error);
+	if (code == RH_OK)
+		code =
+		    buffer_append(manifest, frame->manifest.data, frame->manifest.size, error);
+	writer->frames++;
+	return code;
 }
 
 /* ---- Ending ---- */
 
-/* The frame that ends the archive. */
+/* What still waits, and the frame that ends the archive. */
 static int write_end(struct backup_writer *writer, rh_error *error)
 {
 	static const uint8_t zeros[TAR_END_SIZE];
 	struct buffer frame = {0};
 	int code = zframe_pack(writer->compressor, zeros, sizeof zeros, &frame, error);
 
+	while (code == RH_OK && writer->manifests < writer->frames)
+		code = put_manifest(writer, error);
 	if (code == RH_OK)
 		code = put(writer, &frame, error);
 	buffer_free(&frame);
-	if (code == RH_OK)
-		code = age_writer_finish(writer->age, error);
-	if (code == RH_OK)
-		code = flush_block(writer, error);
-	return code;
+	return code == RH_OK ? age_writer_finish(writer->age, error) : code;
 }
 
-/* Reads the rest of the file from the medium and compares all of it with what was written. */
-static int read_back(
+/* Out of the file as it was just read back. */
+static int write_parity(
     struct backup_writer *writer, int (*stop)(void *context), void *context, rh_error *error)
 {
-	uint8_t written[CHECKSUM_SIZE], found[CHECKSUM_SIZE];
-	struct stat status;
-	int code = RH_OK;
+	struct parity_target target = {.fd = writer->fd,
+	    .size = sink_bytes(&writer->sink),
+	    .file = writer->file,
+	    .display = writer->display,
+	    .out_display = writer->parity_display};
+	int code = create_part(writer, writer->parity_part, writer->parity_display,
+	    &writer->parity_fd, &writer->parity_created, error);
 
-	while (code == RH_OK && writer->checked < writer->flushed) {
-		uint64_t left = writer->flushed - writer->checked;
-
-		if (stop != NULL && stop(context) != 0)
-			return error_set(error, RH_E_CANCELED, "stopped on request");
-		code =
-		    check_block(writer, left < BLOCK_SIZE ? (size_t)left : BLOCK_SIZE, error);
-	}
-	if (code == RH_OK)
-		code = checksum_finish(writer->written, written, error);
-	if (code == RH_OK)
-		code = checksum_finish(writer->found, found, error);
-	if (code != RH_OK)
-		return code;
-	if (fstat(writer->fd, &status) != 0)
-		return error_errno(error, RH_E_READ, errno, "cannot read %s", writer->display);
-	if ((uint64_t)status.st_size != writer->flushed ||
-	    !bytes_equal(found, written, CHECKSUM_SIZE))
-		return error_set(error, RH_E_READ_BACK,
-		    "%s reads back otherwise than it was written", writer->display);
-	return RH_OK;
+	target.out = writer->parity_fd;
+	return code == RH_OK ? parity_write(&target, writer->parity, stop, context, NULL, error)
+			     : code;
 }
 
 int backup_writer_finish(
@@ -327,34 +241,71 @@ int backup_writer_finish(
 	int code = write_end(writer, error);
 
 	if (code == RH_OK)
-		code = file_sync(writer->fd, writer->display, error);
-	if (code == RH_OK)
-		code = read_back(writer, stop, context, error);
+		code = sink_finish(&writer->sink, stop, context, error);
+	if (code == RH_OK && writer->parity > 0)
+		code = write_parity(writer, stop, context, error);
 	if (code == RH_OK)
 		writer->finished = true;
 	return code;
 }
 
+static int check_free(const struct backup_writer *writer, const char *name, rh_error *error)
+{
+	struct stat status;
+
+	if (fstatat(writer->directory->fd, name, &status, AT_SYMLINK_NOFOLLOW) != 0)
+		return RH_OK;
+	return error_set(error, RH_E_WRITE, "%s: its final name is taken", writer->display);
+}
+
+static int put_into_place(
+    const struct backup_writer *writer, const char *part, const char *file, rh_error *error)
+{
+	int fd = writer->directory->fd;
+
+	if (renameat(fd, part, fd, file) != 0)
+		return error_errno(error, RH_E_WRITE, errno, "cannot put %s/%s into place",
+		    writer->directory->path, part);
+	return RH_OK;
+}
+
 int backup_writer_commit(struct backup_writer *writer, rh_error *error)
 {
 	struct backup_directory *directory = writer->directory;
-	struct stat status;
 	int code;
 
 	if (!writer->finished || writer->committed)
 		return error_set(error, RH_E_ARGUMENT, "no finished backup to commit");
 	code = howto_write(directory, error);
+	if (code == RH_OK)
+		code = check_free(writer, writer->file, error);
+	if (code == RH_OK && writer->parity_created)
+		code = check_free(writer, writer->parity_file, error);
+	if (code == RH_OK && writer->parity_created) {
+		code = put_into_place(writer, writer->parity_part, writer->parity_file, error);
+		writer->parity_placed = code == RH_OK;
+	}
+	if (code == RH_OK)
+		code = put_into_place(writer, writer->part, writer->file, error);
 	if (code != RH_OK)
 		return code;
-	if (fstatat(directory->fd, writer->file, &status, AT_SYMLINK_NOFOLLOW) == 0)
-		return error_set(
-		    error, RH_E_WRITE, "%s: its final name is taken", writer->display);
-	if (renameat(directory->fd, writer->part, directory->fd, writer->file) != 0)
-		return error_errno(
-		    error, RH_E_WRITE, errno, "cannot put %s into place", writer->display);
 	writer->committed = true;
 	memcpy(directory->committed, writer->file, sizeof directory->committed);
 	return file_sync_directory(directory->fd, directory->path, error);
+}
+
+/* What stands there of a backup that did not come into being. */
+static void remove_files(struct backup_writer *writer)
+{
+	int directory = writer->directory->fd;
+
+	if (writer->committed)
+		return;
+	if (writer->created)
+		unlinkat(directory, writer->part, 0);
+	if (writer->parity_created)
+		unlinkat(directory,
+		    writer->parity_placed ? writer->parity_file : writer->parity_part, 0);
 }
 
 void backup_writer_free(struct backup_writer *writer)
@@ -363,13 +314,13 @@ void backup_writer_free(struct backup_writer *writer)
 		return;
 	if (writer->fd >= 0)
 		close(writer->fd);
-	if (writer->created && !writer->committed)
-		unlinkat(writer->directory->fd, writer->part, 0);
+	if (writer->parity_fd >= 0)
+		close(writer->parity_fd);
+	remove_files(writer);
+	for (size_t i = 0; i < WAITING_MAX; i++)
+		buffer_free_secret(&writer->waiting[i]);
 	age_writer_free(writer->age);
 	ZSTD_freeCCtx(writer->compressor);
-	checksum_free(writer->written);
-	checksum_free(writer->found);
-	free(writer->block);
-	free(writer->read_block);
+	sink_free(&writer->sink);
 	free(writer);
 }
