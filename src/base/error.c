@@ -26,8 +26,13 @@ static int code_of_errno(int errnum, int otherwise)
 		return RH_E_MEMORY;
 	case ENOSPC:
 	case EDQUOT:
-	case EFBIG:
 		return RH_E_FULL;
+	case EFBIG:
+		return RH_E_FILE_TOO_BIG;
+	case ENODEV:
+	case ENXIO:
+		/* To be opened: a socket, or a pipe that nobody reads. */
+		return otherwise == RH_E_OPEN ? RH_E_OPEN : RH_E_MEDIUM_GONE;
 	case EACCES:
 	case EPERM:
 	case EROFS:

@@ -174,6 +174,11 @@ static void errors_by_errno(void **state)
 	assert_string_equal(error.text, "cannot write x: No space left on device");
 	assert_int_equal(error_errno(NULL, RH_E_WRITE, EROFS, "x"), RH_E_ACCESS);
 	assert_int_equal(error_errno(NULL, RH_E_WRITE, EIO, "x"), RH_E_WRITE);
+	assert_int_equal(error_errno(NULL, RH_E_WRITE, EDQUOT, "x"), RH_E_FULL);
+	assert_int_equal(error_errno(NULL, RH_E_WRITE, EFBIG, "x"), RH_E_FILE_TOO_BIG);
+	assert_int_equal(error_errno(NULL, RH_E_WRITE, ENODEV, "x"), RH_E_MEDIUM_GONE);
+	assert_int_equal(error_errno(NULL, RH_E_READ, ENXIO, "x"), RH_E_MEDIUM_GONE);
+	assert_int_equal(error_errno(NULL, RH_E_OPEN, ENXIO, "x"), RH_E_OPEN);
 }
 
 static void codes_are_one_table(void **state)
