@@ -208,6 +208,14 @@ static bool is_of_service(int code)
 	return code >= RH_E_SERVICE_UNAVAILABLE && code <= RH_E_SERVICE_UNKNOWN;
 }
 
+static void say_lost(const rh_license *license)
+{
+	bool key = license->key_id[0] != '\0';
+
+	talk("lost: %s (%s %s)", license->title, key ? "key id" : "id",
+	    key ? license->key_id : license->id);
+}
+
 static void say_license(struct report *report, const rh_event *event)
 {
 	bool failed = event->code < RH_S_ADDED && event->code != RH_OK;
@@ -226,6 +234,11 @@ static void say_license(struct report *report, const rh_event *event)
 		place = event->license != NULL
 			    ? license_title(event->license)
 			    : talk_phrase(phrase, sizeof phrase, rh_code_sentence(event->code));
+	if (event->code == RH_E_LICENSE_DAMAGED && event->license != NULL &&
+	    event->license->title[0] != '\0') {
+		say_lost(event->license);
+		return;
+	}
 	if (is_of_service(event->code) && event->license != NULL && event->text[0] != '\0') {
 		talk("%s: %s: %s", result_word(event->code), license_title(event->license),
 		    event->text);
