@@ -20,6 +20,7 @@ static const char how_to[] =
     "\n"
     "Without it the backup opens as well, as long as it is whole.\n"
     "\n"
+    "\n"
     "With Rehost, on the new computer\n"
     "--------------------------------\n"
     "\n"

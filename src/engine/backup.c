@@ -24,6 +24,7 @@ struct run {
 	uint8_t proof[KEY_SIZE]; /* secret */
 	uint32_t frames;
 	bool ended; /* the cursor has nothing left */
+	unsigned parity; /* percent */
 	bool again; /* written for the second time: every licence was told about */
 };
 
@@ -348,7 +349,7 @@ static int write_once(struct run *run, rh_error *error)
 		report_totals(run->report, run->sorting.licenses, run->sorting.bytes);
 		code = backup_writer_new(run->directory, &run->header,
 		    computer_signing_key(run->store->computer), run->proves ? run->proof : NULL,
-		    run->recipients, run->recipient_count, 0, &run->writer, error);
+		    run->recipients, run->recipient_count, run->parity, &run->writer, error);
 	}
 	if (code == RH_OK)
 		code = store_cursor_new(run->store->store, false, &run->cursor, error);
@@ -441,6 +442,8 @@ static int check_arguments(
 	if (options->size != sizeof *options)
 		return error_set(error, RH_E_ARGUMENT,
 		    "the options were not set up by RH_BACKUP_OPTIONS_INIT");
+	if (options->parity > 100)
+		return error_set(error, RH_E_ARGUMENT, "a parity of over 100 %%");
 	if (options->passphrase != NULL && *options->passphrase == '\0')
 		return error_set(error, RH_E_ARGUMENT, "the passphrase is empty");
 	return argument_text(directory, "backup directory", error);
@@ -459,6 +462,7 @@ int rh_backup(rh_store *store, const char *path, const rh_backup_options *option
 	error = error != NULL ? error : &own;
 	error_clear(error);
 	options = options != NULL ? options : &defaults;
+	run.parity = options->parity;
 	report_init(&report, listener, RH_OPERATION_BACKUP);
 	code = check_arguments(store, path, options, error);
 	if (code == RH_OK)
