@@ -47,7 +47,7 @@ static void write_and_read(void **state)
 	assert_string_equal(backup_directory_path(directory), path);
 	expect_ok(backup_reader_new(directory, name, &keys, false, &reader, &error));
 	header = backup_reader_header(reader);
-	assert_int_equal(header->format_version, 1);
+	assert_int_equal(header->format_version, 3);
 	assert_int_equal(header->owned, 95);
 	assert_int_equal(header->restricted, 0);
 	assert_string_equal(header->generator, "rehost " REHOST_VERSION);
@@ -303,7 +303,7 @@ static void put_frame(struct buffer *plain, const void *bytes, size_t size)
 static void put_header(struct buffer *plain)
 {
 	static const uint8_t key[KEY_SIZE] = "a signature that is not for real";
-	struct backup_header header = {.format_version = 1,
+	struct backup_header header = {.format_version = 3,
 	    .id = "0123456789abcdef",
 	    .created = 1795360200,
 	    .generator = "a test",
@@ -321,6 +321,7 @@ static void put_samples(struct buffer *plain)
 
 	sample_frame(&frame, 1, 0, 3, 60);
 	expect_ok(buffer_append(plain, frame.licenses.data, frame.licenses.size, &error));
+	expect_ok(buffer_append(plain, frame.manifest.data, frame.manifest.size, &error));
 	backup_frame_free(&frame);
 }
 
@@ -418,8 +419,9 @@ static void forged_headers(void **state)
 	    {JSON_WITH(JSON_FORMAT, "1", JSON_ID, JSON_TIME, "5", ""), RH_OK},
 	    {JSON_WITH(JSON_FORMAT, "1", JSON_ID, JSON_TIME, "5", ",\"more\":[1]"), RH_OK},
 	    {JSON_WITH(JSON_FORMAT, "2", JSON_ID, JSON_TIME, "5", ""), RH_OK},
-	    {JSON_WITH(JSON_FORMAT, "3", JSON_ID, JSON_TIME, "5", ""), RH_E_BACKUP_NEWER},
-	    {"{\"format\":\"rehost-backup\",\"version\":3,\"x\":%s}", RH_E_BACKUP_NEWER},
+	    {JSON_WITH(JSON_FORMAT, "3", JSON_ID, JSON_TIME, "5", ""), RH_OK},
+	    {JSON_WITH(JSON_FORMAT, "4", JSON_ID, JSON_TIME, "5", ""), RH_E_BACKUP_NEWER},
+	    {"{\"format\":\"rehost-backup\",\"version\":4,\"x\":%s}", RH_E_BACKUP_NEWER},
 	    {JSON_WITH(JSON_FORMAT, "0", JSON_ID, JSON_TIME, "5", ""), RH_E_BACKUP_CORRUPT},
 	    {JSON_WITH(JSON_FORMAT, "\"1\"", JSON_ID, JSON_TIME, "5", ""), RH_E_BACKUP_CORRUPT},
 	    {JSON_WITH("\"other\"", "1", JSON_ID, JSON_TIME, "5", ""), RH_E_BACKUP_CORRUPT},

@@ -606,6 +606,8 @@ static void libarchive_reads(void **state)
 	sample_frame(&frame, 17, 0, 20, 700);
 	expect_ok(zframe_unpack(
 	    decompressor, frame.licenses.data, frame.licenses.size, FRAME_MAX, &tar, &error));
+	expect_ok(zframe_append(
+	    decompressor, frame.manifest.data, frame.manifest.size, FRAME_MAX, &tar, &error));
 	archive_read_support_format_tar(archive);
 	assert_int_equal(archive_read_open_memory(archive, tar.data, tar.size), ARCHIVE_OK);
 	while (archive_read_next_header(archive, &entry) == ARCHIVE_OK) {

@@ -332,14 +332,14 @@ static void frames_exchanged(void **state)
 		uint8_t *at;
 
 		build(&frame, key, "0123456789abcdef", "facts");
-		expect_ok(zframe_unpack(decompressor, frame.licenses.data, frame.licenses.size,
+		expect_ok(zframe_unpack(decompressor, frame.manifest.data, frame.manifest.size,
 		    FRAME_MAX, &tar, &error));
 		at = memmem(tar.data, tar.size, changes[i].from, size);
 		assert_non_null(at);
 		memcpy(at, changes[i].to, size);
 		if (i > 0)
 			at[152 + 1]++; /* the last digit of the header's checksum */
-		expect_ok(zframe_pack(compressor, tar.data, tar.size, &frame.licenses, &error));
+		expect_ok(zframe_pack(compressor, tar.data, tar.size, &frame.manifest, &error));
 		/* The name of the proof itself says nothing. */
 		assert_int_equal(parse_proven(&frame, key, "0123456789abcdef"), i == 2);
 	}
