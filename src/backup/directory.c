@@ -259,19 +259,23 @@ static bool has_parity(const struct backup_directory *directory, const char *fil
 	return parity_name(name, file) && faccessat(directory->fd, name, F_OK, 0) == 0;
 }
 
-/* Whether the structure is right as far as the parity can mend it. */
+/* Whether the structure is right, and the end there, as far as the parity can mend it. */
 static int examine_mended(
     struct backup_directory *directory, struct backup_generation *generation, rh_error *error)
 {
 	struct age_source source;
 	struct mended *mended = NULL;
-	size_t recipients;
+	size_t recipients, got;
+	uint8_t last;
 	rh_error why = {0};
 	int code = mended_open(directory, generation->file, &mended, &source, &why);
 
 	if (code == RH_OK && source.doubt(source.context, &source.size)) {
 		code = age_check_structure(&source, &recipients, &why);
-		generation->mendable = code == RH_OK || code == RH_E_BACKUP_NEWER;
+		if (code == RH_OK || code == RH_E_BACKUP_NEWER)
+			code = source.read_at(
+			    source.context, source.size - 1, &last, 1, &got, &why);
+		generation->mendable = code == RH_OK && mended_lost(mended) == UINT64_MAX;
 	}
 	mended_free(mended);
 	if (code == RH_E_MEMORY || code == RH_E_OPEN) {
