@@ -306,6 +306,18 @@ int backup_writer_finish(
 int backup_writer_commit(struct backup_writer *writer, rh_error *error);
 /* Size of the age file so far. */
 uint64_t backup_writer_bytes(const struct backup_writer *writer);
+/*
+ * Holds room for ${bytes} more of it, where the file system can; backup_writer_finish gives
+ * back what was not needed.  RH_E_FULL.
+ */
+int backup_writer_reserve(struct backup_writer *writer, uint64_t bytes, rh_error *error);
+/*
+ * What the backup and its parity file can take on this medium, with what they have taken;
+ * UINT64_MAX: unknown.
+ */
+uint64_t backup_writer_room(const struct backup_writer *writer);
+/* Size of the parity file of a backup of ${size} bytes; 0: none is made of such a one. */
+uint64_t backup_parity_size(uint64_t size, unsigned percent);
 /* Removes the temporary files unless they were committed; NULL is fine. */
 void backup_writer_free(struct backup_writer *writer);
 

@@ -203,6 +203,8 @@ int sink_finish(struct sink *sink, int (*stop)(void *context), void *context, rh
 {
 	int code = write_block(sink, error);
 
+	if (code == RH_OK)
+		sink_release(sink);
 	while (code == RH_OK && sink->ranges && sink->flushed < sink->size) {
 		code = ask(stop, context, error);
 		if (code == RH_OK)

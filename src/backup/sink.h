@@ -17,6 +17,7 @@ struct sink {
 	uint64_t size; /* bytes written */
 	uint64_t flushed; /* of these, bytes that the medium has */
 	uint64_t checked; /* of these, bytes that were read back */
+	uint64_t reserved; /* up to where room is held for it; 0: nowhere */
 	bool ranges; /* the file system flushes a range of a file by itself */
 };
 
@@ -36,5 +37,17 @@ uint64_t sink_bytes(const struct sink *sink);
  * RH_E_READ_BACK, RH_E_CANCELED.
  */
 int sink_finish(struct sink *sink, int (*stop)(void *context), void *context, rh_error *error);
+
+/* ---- reserve.c: room on the medium ---- */
+
+/*
+ * Holds room for ${bytes} behind what was written, where the file system can.  RH_E_FULL;
+ * RH_E_WRITE if the medium fails.
+ */
+int sink_reserve(struct sink *sink, uint64_t bytes, rh_error *error);
+/* Gives back what was not needed; after the last byte was written. */
+void sink_release(struct sink *sink);
+/* What two open files of one file system may take; ${other} may be -1.  UINT64_MAX: unknown. */
+uint64_t room_of_files(int fd, int other);
 
 #endif

@@ -44,6 +44,16 @@ uint64_t backup_writer_bytes(const struct backup_writer *writer)
 	return sink_bytes(&writer->sink);
 }
 
+int backup_writer_reserve(struct backup_writer *writer, uint64_t bytes, rh_error *error)
+{
+	return sink_reserve(&writer->sink, bytes, error);
+}
+
+uint64_t backup_writer_room(const struct backup_writer *writer)
+{
+	return room_of_files(writer->fd, writer->parity_fd);
+}
+
 /* ---- Starting ---- */
 
 /* A time after that of every generation here: the newest name is the newest backup. */

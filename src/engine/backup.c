@@ -6,6 +6,8 @@
 #include "base/pipeline.h"
 #include "crypto/managed.h"
 
+#include "engine/medium.h"
+#include "engine/recipients.h"
 #include "engine/sorting.h"
 
 /* Everything that one backup needs. */
@@ -24,7 +26,8 @@ struct run {
 	uint8_t proof[KEY_SIZE]; /* secret */
 	uint32_t frames;
 	bool ended; /* the cursor has nothing left */
-	unsigned parity; /* percent */
+	struct workplace place;
+	struct space space;
 	bool again; /* written for the second time: every licence was told about */
 };
 
@@ -235,6 +238,8 @@ static int report_row(
 
 	if (verdict == RH_OK) {
 		run->summary->done++;
+		run->space.licenses_done++;
+		run->space.bytes_done += row->bytes;
 		return RH_OK;
 	}
 	run->summary->restricted++;
@@ -265,6 +270,8 @@ static int consume(void *context, void *pointer, rh_error *error)
 	run->summary->bytes += bytes;
 	if (code == RH_OK)
 		code = backup_writer_append(run->writer, item->frame, error);
+	if (code == RH_OK)
+		code = space_check(&run->space, run->writer, error);
 	report_done(run->report, item->count, bytes);
 	return code;
 }
@@ -274,47 +281,6 @@ static int idle(void *context, rh_error *error)
 	struct run *run = context;
 
 	return report_check(run->report, error);
-}
-
-/* ---- Who can open it ---- */
-
-/* The computer, the owner, and whom the owner names; freed with free(). */
-static int collect_recipients(struct rh_store *store, const struct age_identity *recovery,
-    const rh_backup_options *options, struct age_recipient **ret, size_t *ret_count,
-    rh_error *error)
-{
-	struct age_recipient *recipients =
-	    calloc(2 + options->recipient_count, sizeof *recipients);
-	size_t count = 0;
-	int code = RH_OK;
-
-	if (recipients == NULL)
-		return error_memory(error);
-	recipients[count++] = computer_age_identity(store->computer)->recipient;
-	recipients[count++] = recovery->recipient;
-	for (size_t i = 0; i < options->recipient_count && code == RH_OK; i++)
-		code = age_recipient_parse(&recipients[count++], options->recipients[i], error);
-	if (code != RH_OK) {
-		free(recipients);
-		return code;
-	}
-	*ret = recipients;
-	*ret_count = count;
-	return RH_OK;
-}
-
-/* The owner's recovery key, made now if there is none. */
-static int ensure_recovery(
-    struct run *run, struct age_identity *ret, bool *ret_secret, rh_error *error)
-{
-	bool known;
-	int code = rh_recovery_make(run->store, error);
-
-	if (code == RH_OK)
-		report_event(run->report, RH_EVENT_RECOVERY_KEY);
-	else if (code != RH_S_ALREADY_HERE)
-		return code;
-	return recovery_load(run->store, ret, &known, ret_secret, error);
 }
 
 /* ---- The steps ---- */
@@ -349,8 +315,12 @@ static int write_once(struct run *run, rh_error *error)
 		report_totals(run->report, run->sorting.licenses, run->sorting.bytes);
 		code = backup_writer_new(run->directory, &run->header,
 		    computer_signing_key(run->store->computer), run->proves ? run->proof : NULL,
-		    run->recipients, run->recipient_count, run->parity, &run->writer, error);
+		    run->recipients, run->recipient_count, run->space.parity, &run->writer,
+		    error);
 	}
+	if (code == RH_OK)
+		space_start(&run->space, run->sorting.owned + run->sorting.managed,
+		    run->sorting.bytes, run->writer);
 	if (code == RH_OK)
 		code = store_cursor_new(run->store->store, false, &run->cursor, error);
 	if (code == RH_OK)
@@ -389,6 +359,31 @@ static int write_archive(struct run *run, rh_error *error)
 	return code;
 }
 
+static int look_at_medium(struct run *run, rh_error *error)
+{
+	const char *path = backup_directory_path(run->directory);
+
+	medium_begin(&run->place, run->report, path, run->store, run->place.root);
+	run->space.path = path;
+	run->space.medium = run->place.known ? &run->place.medium : NULL;
+	return space_floor(&run->space, error);
+}
+
+static int commit(struct run *run, const rh_backup_options *options, rh_error *error)
+{
+	/* The last moment at which a cancel is heard. */
+	int code = report_check(run->report, error);
+
+	if (code == RH_OK)
+		code = backup_writer_commit(run->writer, error);
+	if (code == RH_OK)
+		code =
+		    backup_prune(run->directory, options->keep > 0 ? options->keep : 1, error);
+	if (code == RH_OK)
+		medium_end(&run->place, run->report);
+	return code;
+}
+
 static int run_backup(struct run *run, const rh_backup_options *options, rh_error *error)
 {
 	struct backup_directory *directory = run->directory;
@@ -401,11 +396,14 @@ static int run_backup(struct run *run, const rh_backup_options *options, rh_erro
 	code = check_existing(directory, options->overwrite != 0, error);
 	if (code != RH_OK)
 		return code;
+	code = look_at_medium(run, error);
+	if (code != RH_OK)
+		return code;
 	report_event(run->report, RH_EVENT_BEGIN);
-	code = ensure_recovery(run, &recovery, &secret, error);
+	code = recipients_owner(run->store, run->report, &recovery, &secret, error);
 	if (code == RH_OK)
-		code = collect_recipients(
-		    run->store, &recovery, options, &recipients, &count, error);
+		code =
+		    recipients_make(run->store, &recovery, options, &recipients, &count, error);
 	run->recipients = recipients;
 	run->recipient_count = count;
 	if (code == RH_OK)
@@ -421,13 +419,10 @@ static int run_backup(struct run *run, const rh_backup_options *options, rh_erro
 		code = backup_writer_finish(run->writer, report_stop, run->report, error);
 	if (code == RH_OK && options->passphrase != NULL)
 		code = backup_recovery_write(directory, options->passphrase, &recovery, error);
-	/* The last moment at which a cancel is heard. */
 	if (code == RH_OK)
-		code = report_check(run->report, error);
-	if (code == RH_OK)
-		code = backup_writer_commit(run->writer, error);
-	if (code == RH_OK)
-		code = backup_prune(directory, options->keep > 0 ? options->keep : 1, error);
+		code = commit(run, options, error);
+	if (code == RH_E_FULL)
+		space_explain(&run->space, run->writer, error);
 	backup_writer_free(run->writer);
 	bytes_wipe(&recovery, sizeof recovery);
 	free(recipients);
@@ -449,8 +444,8 @@ static int check_arguments(
 	return argument_text(directory, "backup directory", error);
 }
 
-int rh_backup(rh_store *store, const char *path, const rh_backup_options *options,
-    const rh_listener *listener, rh_summary *summary, rh_error *error)
+int backup_run(rh_store *store, const char *path, const rh_backup_options *options,
+    const rh_listener *listener, const char *root, rh_summary *summary, rh_error *error)
 {
 	const rh_backup_options defaults = RH_BACKUP_OPTIONS_INIT;
 	struct report report;
@@ -462,13 +457,15 @@ int rh_backup(rh_store *store, const char *path, const rh_backup_options *option
 	error = error != NULL ? error : &own;
 	error_clear(error);
 	options = options != NULL ? options : &defaults;
-	run.parity = options->parity;
+	run.place.root = root;
+	run.space.parity = options->parity;
 	report_init(&report, listener, RH_OPERATION_BACKUP);
 	code = check_arguments(store, path, options, error);
 	if (code == RH_OK)
 		code = backup_directory_open(path, true, &run.directory, error);
 	if (code == RH_OK)
 		code = run_backup(&run, options, error);
+	code = medium_explain(&run.place, code, error);
 	backup_directory_close(run.directory);
 	backup_header_free(&run.header);
 	sorting_free(&run.sorting);
@@ -476,6 +473,12 @@ int rh_backup(rh_store *store, const char *path, const rh_backup_options *option
 	if (summary != NULL)
 		*summary = counts;
 	return report_end(&report, code, error);
+}
+
+int rh_backup(rh_store *store, const char *path, const rh_backup_options *options,
+    const rh_listener *listener, rh_summary *summary, rh_error *error)
+{
+	return backup_run(store, path, options, listener, "", summary, error);
 }
 
 int rh_backup_exists(const char *path, rh_error *error)

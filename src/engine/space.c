@@ -1,0 +1,139 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+
+#include "engine/medium.h"
+
+#define FLOOR ((uint64_t)4096) /* the smallest backup is one block */
+#define SLACK ((uint64_t)12288) /* ends of files, and HOW-TO-OPEN.txt */
+#define SHARE_MIN (1.0 / 16) /* of the licences, before anything is judged */
+#define BYTES_MIN ((uint64_t)4 << 20) /* or so much was written */
+
+/* How large the backup will be. */
+struct outlook {
+	double share; /* of the licences that are in it; 0: unknown */
+	double size; /* if all are like those so far */
+	double sure; /* the less was seen, the less it is believed */
+};
+
+static double share_of(uint64_t done, uint64_t all)
+{
+	return all == 0 || done >= all ? 1 : (double)done / (double)all;
+}
+
+static struct outlook look_ahead(const struct space *space, uint64_t written)
+{
+	double by_bytes = share_of(space->bytes_done, space->bytes);
+	double by_count = share_of(space->licenses_done, space->licenses);
+	struct outlook outlook = {.share = by_bytes > by_count ? by_bytes : by_count};
+	double so_far = (double)(written > space->start ? written - space->start : 0), rest;
+
+	if (outlook.share <= 0)
+		return (struct outlook){0};
+	rest = so_far / outlook.share - so_far;
+	outlook.size = (double)written + rest;
+	outlook.sure = (double)written + rest * (0.5 + 0.4 * outlook.share);
+	return outlook;
+}
+
+static uint64_t with_parity(const struct space *space, double size)
+{
+	return (uint64_t)size + backup_parity_size((uint64_t)size, space->parity);
+}
+
+int space_floor(const struct space *space, rh_error *error)
+{
+	const struct medium *medium = space->medium;
+	uint64_t needed = FLOOR + backup_parity_size(FLOOR, space->parity);
+	char has[TEXT_AMOUNT_SIZE], missing[TEXT_AMOUNT_SIZE];
+
+	if (medium == NULL || medium->bytes_total == 0 || medium->bytes_free >= needed)
+		return RH_OK;
+	return error_set(error, RH_E_FULL,
+	    "%s has %s free; the smallest backup needs about %s more", space->path,
+	    text_amount(has, medium->bytes_free),
+	    text_amount(missing, needed - medium->bytes_free));
+}
+
+void space_start(
+    struct space *space, uint64_t licenses, uint64_t bytes, const struct backup_writer *writer)
+{
+	space->licenses = licenses;
+	space->bytes = bytes;
+	space->licenses_done = 0;
+	space->bytes_done = 0;
+	space->start = backup_writer_bytes(writer);
+	space->reserved = false;
+}
+
+static int judge_file(const struct space *space, const struct outlook *outlook, rh_error *error)
+{
+	const struct medium *medium = space->medium;
+	double parity = (double)backup_parity_size((uint64_t)outlook->sure, space->parity);
+	double largest = outlook->sure > parity ? outlook->sure : parity;
+	char size[TEXT_AMOUNT_SIZE], limit[TEXT_AMOUNT_SIZE];
+
+	if (medium == NULL || medium->file_max == 0 || largest <= (double)medium->file_max)
+		return RH_OK;
+	return error_set(error, RH_E_FILE_TOO_BIG,
+	    "a backup of about %s does not go on %s: %s takes files of up to %s",
+	    text_amount(size, (uint64_t)outlook->size), space->path, medium_file_system(medium),
+	    text_amount(limit, medium->file_max));
+}
+
+int space_judge(const struct space *space, uint64_t written, uint64_t room, uint64_t *ret_rest,
+    rh_error *error)
+{
+	struct outlook outlook = look_ahead(space, written);
+	char size[TEXT_AMOUNT_SIZE], missing[TEXT_AMOUNT_SIZE];
+	uint64_t needed;
+	int code;
+
+	*ret_rest = 0;
+	if (outlook.share <= 0 || (outlook.share < SHARE_MIN && written < BYTES_MIN))
+		return RH_OK;
+	code = judge_file(space, &outlook, error);
+	if (code != RH_OK)
+		return code;
+	needed = with_parity(space, outlook.size);
+	if (with_parity(space, outlook.sure) > room)
+		return error_set(error, RH_E_FULL,
+		    "a backup of about %s does not go on %s: it needs about %s more",
+		    text_amount(size, needed), space->path,
+		    text_amount(missing, needed - room));
+	*ret_rest = (uint64_t)outlook.sure - written;
+	return RH_OK;
+}
+
+int space_check(struct space *space, struct backup_writer *writer, rh_error *error)
+{
+	uint64_t rest;
+	int code = space_judge(
+	    space, backup_writer_bytes(writer), backup_writer_room(writer), &rest, error);
+
+	if (code != RH_OK || rest == 0 || space->reserved)
+		return code;
+	space->reserved = true;
+	return backup_writer_reserve(writer, rest, error);
+}
+
+void space_explain(
+    const struct space *space, const struct backup_writer *writer, rh_error *error)
+{
+	static const char words[] = "it needs about";
+	struct outlook outlook;
+	char missing[TEXT_AMOUNT_SIZE];
+	uint64_t needed, room;
+	size_t used = strlen(error->text);
+
+	if (writer == NULL || strstr(error->text, words) != NULL)
+		return;
+	outlook = look_ahead(space, backup_writer_bytes(writer));
+	room = backup_writer_room(writer);
+	needed = with_parity(space, outlook.size) + SLACK;
+	/* Else it is not bytes that are missing, or others have given some back. */
+	if (outlook.share > 0 && needed > room)
+		snprintf(error->text + used, sizeof error->text - used, "; %s %s more", words,
+		    text_amount(missing, needed - room));
+}
