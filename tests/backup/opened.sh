@@ -15,7 +15,7 @@ fail() {
 
 "$tool" key KEY
 mkdir stick opened restored
-"$tool" write stick KEY originals 200
+"$tool" write stick KEY originals 400
 set -- stick/licenses-*.age
 [ $# -eq 1 ] || fail "$# backups"
 backup=$1
@@ -40,6 +40,27 @@ zstd -qdc plain.zst | tar tf - >members || fail "tar finds fault with it"
 [ "$(head -n 2 members)" = "$(printf '%s\n' rehost.json rehost.json.jws)" ] ||
 	fail "the first members are others"
 [ "$(zstd -qdc plain.zst | tail -c 1024 | tr -d '\0' | wc -c)" -eq 0 ] || fail "no end of archive"
+
+# Each manifest behind the eighth frame of licences after its own; the last ones at the end.
+zstd -qdc plain.zst | python3 -c '
+import itertools, sys, tarfile
+frames = {}  # of each member of a licence
+order = []
+for member in (archive := tarfile.open(fileobj=sys.stdin.buffer, mode="r|")):
+    if member.name.endswith(".sha256"):
+        for line in archive.extractfile(member).read().decode().splitlines():
+            frames[line[66:]] = ("licences", int(member.name[9:-7]))
+    order.append(member.name)
+order = [frames[name] if name in frames else ("manifest", int(name[9:].split(".")[0]))
+         for name in order if name.startswith(("licenses/", "manifest/"))]
+order = [key for key, _ in itertools.groupby(order)]
+last = max(order)[1]
+expected = []
+for n in range(1, last + 1):
+    expected += [("licences", n)] + ([("manifest", n - 8)] if n > 8 else [])
+expected += [("manifest", n) for n in range(max(last - 7, 1), last + 1)]
+assert last > 9 and order == expected, order
+' || fail "the manifests are not where FORMAT.md says"
 
 # Our own reader, on the same.
 "$tool" read stick KEY restored
@@ -125,9 +146,12 @@ on_terminal 'another one' age -p -o stick/recovery.age KEY
 if "$tool" unlock stick 'open sesame' 2>said; then fail "a wrong passphrase opens"; fi
 grep -q E_SECRET_WRONG said || fail "a wrong passphrase: $(cat said)"
 
-# One byte of the backup.
-mkdir target
+# One byte of the backup: mended, and without its parity found.
+mkdir target mended
 printf 'X' | dd of="$backup" bs=1 seek=100000 conv=notrunc status=none
+"$tool" read stick KEY mended
+diff -r originals mended || fail "what was mended has other bytes"
+rm "${backup%.age}.parity"
 if "$tool" read stick KEY target 2>said; then fail "a damaged backup opens"; fi
 grep -q E_BACKUP_CORRUPT said || fail "a damaged backup: $(cat said)"
 diff -r originals target | grep -v '^Only in originals' && fail "a damaged backup gave other bytes"
