@@ -184,6 +184,17 @@ static bool sqlite_usable(struct connection *connection)
 	return true;
 }
 
+/* One that does not end even so is not used again. */
+static void sqlite_rollback(struct connection *connection)
+{
+	sqlite3 *db = of(connection)->db;
+
+	if (!sqlite3_get_autocommit(db))
+		sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+	if (!sqlite3_get_autocommit(db))
+		connection->broken = true;
+}
+
 /* ---- The schema ---- */
 
 static int pragma(sqlite3 *db, const char *sql, int64_t *ret, rh_error *error)
@@ -243,8 +254,9 @@ static int migrate(sqlite3 *db, const char *path, rh_error *error)
 				   : sqlite_failed(db, result, "making its tables", error);
 }
 
-static int make_schema(sqlite3 *db, const char *path, rh_error *error)
+static int make_schema(struct sqlite_connection *connection, const char *path, rh_error *error)
 {
+	sqlite3 *db = connection->db;
 	int64_t version = 0;
 	int code, result;
 
@@ -256,7 +268,9 @@ static int make_schema(sqlite3 *db, const char *path, rh_error *error)
 	if (result != SQLITE_OK)
 		return sqlite_failed(db, result, "reading its version", error);
 	code = version_of(db, path, &version, error);
-	sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+	sqlite_rollback(&connection->connection);
+	if (code == RH_OK && connection->connection.broken)
+		code = error_memory(error);
 	if (code != RH_OK)
 		return code;
 	result = sqlite3_exec(db, "PRAGMA journal_mode = WAL", NULL, NULL, NULL);
@@ -272,8 +286,8 @@ static int make_schema(sqlite3 *db, const char *path, rh_error *error)
 		if (result != SQLITE_OK)
 			code = sqlite_failed(db, result, "making its tables", error);
 	}
-	if (code != RH_OK && !sqlite3_get_autocommit(db))
-		sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+	if (code != RH_OK)
+		sqlite_rollback(&connection->connection);
 	return code;
 }
 
@@ -301,7 +315,7 @@ static int sqlite_prepare(struct database *database, rh_error *error)
 	if (code != RH_OK)
 		return code;
 	/* Not every wait of two creators is one that SQLite's busy handler sees. */
-	while ((code = make_schema(of(connection)->db, database->address, error)) ==
+	while ((code = make_schema(of(connection), database->address, error)) ==
 		   RH_E_DATABASE_CONFLICT &&
 	       clock_monotonic() - start < database->wait_ms * UINT64_C(1000000))
 		nanosleep(&pause, NULL);
@@ -339,16 +353,6 @@ static int sqlite_commit(struct connection *connection, rh_error *error)
 	int code = still_in(connection, error);
 
 	return code == RH_OK ? run_word(of(connection), "COMMIT", error) : code;
-}
-
-static void sqlite_rollback(struct connection *connection)
-{
-	sqlite3 *db = of(connection)->db;
-
-	if (!sqlite3_get_autocommit(db))
-		sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
-	if (!sqlite3_get_autocommit(db))
-		connection->broken = true;
 }
 
 /* ---- Statements ---- */
