@@ -146,22 +146,45 @@ class Test:
         return 1
 
     def reading(self):
-        """Bad blocks in the middle of a backup: verify and restore say so, and end."""
+        """Bad blocks in the middle of a backup: told without a key, mended in memory by a restore, and in place by a
+        repair, for this disk takes what is written anew."""
         place = self.place
         arguments, bad = self.rotten()
         with self.medium(arguments, self.one) as medium:
-            backup = medium / kit.generations(medium)[0]
-            block = kit.block_of(backup, backup.stat().st_size // 2)
+            before = kit.content(medium)
+            for kind in ("age", "parity"):
+                file = next(medium.glob("licenses-*." + kind))
+                (bad / str(kit.block_of(file, file.stat().st_size // 2))).touch()
             kit.drop_caches()
-            (bad / str(block)).touch()
-            self.check_damaged(medium)
-            (bad / str(block)).unlink()
+            place.rehost("verify", medium, status=kit.PARTIAL)
+            place.check_backup(medium, place.old)
+            kit.drop_caches()
+            copy = place.top / "copy"
+            copy.mkdir()
+            place.rehost("repair", medium, "--to", copy, status=kit.DONE)
+            place.check_backup(copy, place.old)
+            place.rehost("repair", medium, status=kit.DONE)
+            kit.expect(os.listdir(bad) == [], "repaired, but not written: %s", os.listdir(bad))
+            kit.drop_caches()
+            place.rehost("verify", medium, status=kit.DONE)
+            kit.expect(kit.content(medium) == before, "mended, but not to what it was")
         return 1
 
-    def check_damaged(self, medium):
-        place = self.place
-        run = place.rehost("verify", medium, "--recovery-key-file", place.key, other=True)
-        kit.expect(run.status in (kit.ENVIRONMENT, kit.DAMAGED), "verify: %s", run)
+    def repairing(self):
+        """A repair whose writes fail says so, and nothing is worse."""
+        place, arguments = self.place, self.failing("pwrite")
+        with self.medium(arguments, self.one) as medium:
+            backup = medium / kit.generations(medium)[0]
+            kit.flip(backup, backup.stat().st_size // 2)
+            os.sync()
+            with self.switched():
+                run = place.rehost("repair", medium)
+            kit.expect(run.status == kit.ENVIRONMENT and run.code in WRITING, "repair: %s", run)
+        with place.on_loop(self.image) as medium:
+            place.check_backup(medium, place.old)
+            place.rehost("repair", medium, status=kit.DONE)
+            place.rehost("verify", medium, status=kit.DONE)
+        return 1
 
     # ---- Slow ----
 
@@ -275,7 +298,7 @@ def watch(running, seconds):
 def test(place):
     errors = Test(place)
     ways = (errors.writing, errors.writing_and_reading, errors.flush, errors.reading_back, errors.reading,
-            errors.slow, errors.delayed, errors.pulled, errors.pulled_restore)
+            errors.repairing, errors.slow, errors.delayed, errors.pulled, errors.pulled_restore)
     for way in ways:
         started = time.monotonic()
         try:

@@ -103,7 +103,7 @@ class Test:
         with place.on_loop(image) as medium:
             self.backup("old", medium, status=kit.DONE)
             ballast = medium / "films"
-            for room in (0, 1, 3, self.need // PAGE // 2, self.need // PAGE - 2):
+            for room in (0, 1, 3, self.need // PAGE // 2, self.need // PAGE * 3 // 4):
                 fill(ballast, room)
                 before = kit.content(medium)
                 self.expect_full(self.backup("grown", medium, "--overwrite"), medium, before)

@@ -25,6 +25,7 @@ class Test:
         self.empty = place.ext4("empty.img", 24)
         self.one = self.with_backups("one.img", "old")
         self.two = self.with_backups("two.img", "old", "old")
+        self.damaged, self.mended = self.with_damage("damaged.img")
 
     def with_backups(self, name, *stores):
         path = self.place.top / name
@@ -34,6 +35,19 @@ class Test:
                 self.place.rehost("backup", medium, "--store", self.place.top / store, "--overwrite", "--keep", 9,
                                   status=kit.DONE)
         return path
+
+    def with_damage(self, name):
+        """A backup with a run of bad blocks, and what is there when it is mended."""
+        path = self.place.top / name
+        shutil.copy(self.one, path)
+        with self.place.on_loop(path) as medium:
+            whole = kit.content(medium)
+            for kind, blocks in (("age", 24), ("parity", 8)):
+                file = next(medium.glob("licenses-*." + kind))
+                for block in range(blocks):
+                    kit.flip(file, file.stat().st_size // 3 + 4096 * block, 9)
+            self.place.rehost("verify", medium, status=kit.PARTIAL)
+        return path, whole
 
     def backup(self, medium, *options):
         return ["backup", medium, "--store", self.place.top / "grown", *options]
@@ -50,6 +64,9 @@ class Test:
         return (self.two, self.backup(self.place.top / "medium", "--overwrite", "--keep", 2),
                 (self.place.old, self.place.grown))
 
+    def repair(self):
+        return self.damaged, ["repair", self.place.top / "medium"], (self.place.old,)
+
     # ---- One instant ----
 
     def medium(self, image):
@@ -65,7 +82,7 @@ class Test:
             image, command, _ = operation()
             with self.medium(image):
                 durations.append(self.place.rehost(*command, status=kit.DONE).seconds)
-        return sorted(durations)[MEASURED // 2]
+        return min(durations)
 
     def cut(self, operation, delay, how):
         place = self.place
@@ -89,6 +106,8 @@ class Test:
 
     def check(self, medium, command, allowed):
         place = self.place
+        if command[0] == "repair":
+            return self.check_repaired(medium, command)
         before = kit.generations(medium)
         place.check_backup(medium, *allowed)
         again = command if "--overwrite" in command or not before else command + ["--overwrite"]
@@ -97,6 +116,16 @@ class Test:
         kit.expect(kit.parts(medium) == [], "left on the medium: %s", os.listdir(medium))
         kept = 2 if "--keep" in command else 1
         kit.expect(len(kit.generations(medium)) <= kept, "not removed: %s", kit.generations(medium))
+
+    def check_repaired(self, medium, command):
+        """Mended as far as it came, and nothing is worse: the rest can be mended too, byte for byte."""
+        place = self.place
+        run = place.rehost("verify", medium)
+        kit.expect(run.status in (kit.DONE, kit.PARTIAL), "worse than it was: %s", run)
+        place.check_backup(medium, place.old)
+        place.rehost(*command, status=kit.DONE)
+        kit.expect(kit.content(medium) == self.mended, "mended, but not to what it was: %s", os.listdir(medium))
+        place.rehost("verify", medium, status=kit.DONE)
 
     def rounds(self, operation, count):
         whole = self.measure(operation)
@@ -118,7 +147,7 @@ class Test:
 def test(place):
     instants = int(os.environ.get("REHOST_SHUTDOWNS", "100"))
     shutdowns = Test(place)
-    operations = [shutdowns.first, shutdowns.overwrite, shutdowns.keep]
+    operations = [shutdowns.first, shutdowns.overwrite, shutdowns.keep, shutdowns.repair]
     for operation in operations:
         shutdowns.rounds(operation, -(-instants // len(operations)))
     kit.expect(2 * shutdowns.hits > instants, "only %d of %d hit the run", shutdowns.hits, instants)
