@@ -40,7 +40,7 @@ struct backup_generation {
 	char id[BACKUP_ID_SIZE];
 	int64_t created; /* from the name */
 	uint64_t bytes;
-	bool whole; /* age_check_structure */
+	bool whole; /* age_check_structure, and the size that its parity file tells */
 	bool parity; /* a parity file lies beside it */
 	bool mendable; /* not whole, but its parity file has its structure whole */
 };

@@ -31,10 +31,7 @@ const char *backup_directory_path(const struct backup_directory *directory)
 
 /* ---- Walking over the names ---- */
 
-/*
- * Calls ${visit} with each name until it returns other than RH_OK.
- */
-static int for_each_name(struct backup_directory *directory,
+int backup_directory_each(struct backup_directory *directory,
     int (*visit)(
 	struct backup_directory *directory, const char *name, void *context, rh_error *error),
     void *context, rh_error *error)
@@ -109,7 +106,7 @@ static int visit_latest(
 int backup_directory_latest(struct backup_directory *directory, int64_t *ret, rh_error *error)
 {
 	int64_t latest = INT64_MIN;
-	int code = for_each_name(directory, visit_latest, &latest, error);
+	int code = backup_directory_each(directory, visit_latest, &latest, error);
 
 	if (code == RH_OK)
 		*ret = latest;
@@ -151,7 +148,7 @@ static int open_for_writing(struct backup_directory *directory, rh_error *error)
 	code = take_lock(directory, error);
 	/* Without the lock they might be another run's. */
 	if (code == RH_OK && directory->locked)
-		code = for_each_name(directory, remove_part, NULL, error);
+		code = backup_directory_each(directory, remove_part, NULL, error);
 	return code;
 }
 
@@ -242,221 +239,4 @@ int file_source_read(
 	const struct file_source *source = context;
 
 	return file_read_at(source->fd, offset, bytes, size, ret, source->path, error);
-}
-
-/* ---- Generations ---- */
-
-struct list {
-	struct backup_generation *items;
-	size_t count;
-	size_t capacity;
-};
-
-static bool has_parity(const struct backup_directory *directory, const char *file)
-{
-	char name[BACKUP_NAME_SIZE];
-
-	return parity_name(name, file) && faccessat(directory->fd, name, F_OK, 0) == 0;
-}
-
-/* Whether the structure is right, and the end there, as far as the parity can mend it. */
-static int examine_mended(
-    struct backup_directory *directory, struct backup_generation *generation, rh_error *error)
-{
-	struct age_source source;
-	struct mended *mended = NULL;
-	size_t recipients, got;
-	uint8_t last;
-	rh_error why = {0};
-	int code = mended_open(directory, generation->file, &mended, &source, &why);
-
-	if (code == RH_OK && source.doubt(source.context, &source.size)) {
-		code = age_check_structure(&source, &recipients, &why);
-		if (code == RH_OK || code == RH_E_BACKUP_NEWER)
-			code = source.read_at(
-			    source.context, source.size - 1, &last, 1, &got, &why);
-		generation->mendable = code == RH_OK && mended_lost(mended) == UINT64_MAX;
-	}
-	mended_free(mended);
-	if (code == RH_E_MEMORY || code == RH_E_OPEN) {
-		if (error != NULL)
-			*error = why;
-		return code;
-	}
-	return RH_OK;
-}
-
-/*
- * Fills ${generation->bytes} and ${whole}; false if the file went away.  A
- * file from a later version is whole: whoever opens it hears so.
- */
-static int examine(struct backup_directory *directory, struct backup_generation *generation,
-    bool *ret_there, rh_error *error)
-{
-	char display[DISPLAY_SIZE];
-	struct file_source file = {.path = display};
-	struct age_source source = {.read_at = file_source_read, .context = &file};
-	size_t recipients;
-	rh_error why = {0};
-	int code;
-
-	backup_directory_display(display, directory, generation->file);
-	*ret_there = true;
-	code = backup_directory_file(
-	    directory, generation->file, false, &file.fd, &source.size, &why);
-	if (code == RH_E_BACKUP_MISSING) {
-		*ret_there = false;
-		return RH_OK;
-	}
-	if (code == RH_OK) {
-		generation->bytes = source.size;
-		code = age_check_structure(&source, &recipients, &why);
-		close(file.fd);
-	}
-	/* Nothing is wrong with the file if this process cannot open one more. */
-	if (code == RH_E_MEMORY || code == RH_E_OPEN) {
-		if (error != NULL)
-			*error = why;
-		return code;
-	}
-	generation->whole = code == RH_OK || code == RH_E_BACKUP_NEWER;
-	generation->parity = has_parity(directory, generation->file);
-	if (generation->whole || !generation->parity)
-		return RH_OK;
-	return examine_mended(directory, generation, error);
-}
-
-static int visit_generation(
-    struct backup_directory *directory, const char *name, void *context, rh_error *error)
-{
-	struct list *list = context;
-	struct backup_generation generation = {0};
-	bool there;
-	int code;
-
-	if (!generation_parse(name, &generation.created, generation.id))
-		return RH_OK;
-	memcpy(generation.file, name, strlen(name));
-	code = examine(directory, &generation, &there, error);
-	if (code != RH_OK || !there)
-		return code;
-	if (list->count == list->capacity) {
-		size_t capacity = list->capacity > 0 ? 2 * list->capacity : 8;
-		void *items = realloc(list->items, capacity * sizeof *list->items);
-
-		if (items == NULL)
-			return error_memory(error);
-		list->items = items;
-		list->capacity = capacity;
-	}
-	list->items[list->count++] = generation;
-	return RH_OK;
-}
-
-/* Names of one length with the time first: the order of names is that of time. */
-static int newest_first(const void *a, const void *b)
-{
-	const struct backup_generation *left = a, *right = b;
-
-	return strcmp(right->file, left->file);
-}
-
-int backup_list(struct backup_directory *directory, struct backup_generation **ret,
-    size_t *ret_count, rh_error *error)
-{
-	struct list list = {0};
-	int code = for_each_name(directory, visit_generation, &list, error);
-
-	if (code != RH_OK) {
-		free(list.items);
-		return code;
-	}
-	if (list.count > 1)
-		qsort(list.items, list.count, sizeof *list.items, newest_first);
-	*ret = list.items;
-	*ret_count = list.count;
-	return RH_OK;
-}
-
-/* ---- Older ones ---- */
-
-struct pruning {
-	struct backup_generation *generations; /* newest first */
-	size_t count;
-	const char
-	    *oldest; /* of those that stay and are whole; NULL: fewer than were asked for */
-	bool removed;
-};
-
-static int remove_file(struct backup_directory *directory, const char *name,
-    struct pruning *pruning, rh_error *error)
-{
-	char display[DISPLAY_SIZE];
-
-	if (unlinkat(directory->fd, name, 0) == 0)
-		pruning->removed = true;
-	else if (errno != ENOENT)
-		return error_errno(error, RH_E_WRITE, errno, "cannot remove %s",
-		    backup_directory_display(display, directory, name));
-	return RH_OK;
-}
-
-/* The backup before its parity: what is there has its parity as long as it is there. */
-static int remove_generation(struct backup_directory *directory, const char *file,
-    struct pruning *pruning, rh_error *error)
-{
-	char parity[BACKUP_NAME_SIZE];
-	int code = remove_file(directory, file, pruning, error);
-
-	if (code == RH_OK && parity_name(parity, file))
-		code = remove_file(directory, parity, pruning, error);
-	return code;
-}
-
-/* A parity file that has outlived its backup. */
-static int visit_orphan(
-    struct backup_directory *directory, const char *name, void *context, rh_error *error)
-{
-	struct pruning *pruning = context;
-	char file[BACKUP_NAME_SIZE];
-
-	if (!parity_parse(name, file) || strcmp(file, pruning->oldest) >= 0)
-		return RH_OK;
-	for (size_t i = 0; i < pruning->count; i++)
-		if (strcmp(pruning->generations[i].file, file) == 0)
-			return RH_OK;
-	return remove_file(directory, name, pruning, error);
-}
-
-int backup_prune(struct backup_directory *directory, unsigned keep, rh_error *error)
-{
-	struct pruning pruning = {.oldest = NULL};
-	unsigned kept = 0;
-	int code;
-
-	if (!directory->writing || keep == 0)
-		return error_set(error, RH_E_ARGUMENT, "nothing to remove backups with");
-	code = backup_list(directory, &pruning.generations, &pruning.count, error);
-	if (code != RH_OK)
-		return code;
-	for (size_t i = 0; i < pruning.count; i++) {
-		const struct backup_generation *generation = &pruning.generations[i];
-		int removed;
-
-		if (kept < keep || strcmp(generation->file, directory->committed) == 0) {
-			kept += generation->whole ? 1 : 0;
-			if (generation->whole && kept >= keep)
-				pruning.oldest = generation->file;
-			continue;
-		}
-		removed = remove_generation(
-		    directory, generation->file, &pruning, code == RH_OK ? error : NULL);
-		code = code == RH_OK ? removed : code;
-	}
-	if (code == RH_OK && pruning.oldest != NULL)
-		code = for_each_name(directory, visit_orphan, &pruning, error);
-	if (pruning.removed && code == RH_OK)
-		code = file_sync_directory(directory->fd, directory->path, error);
-	free(pruning.generations);
-	return code;
 }

@@ -140,6 +140,12 @@ struct backup_directory {
 	char committed[BACKUP_NAME_SIZE]; /* by this handle; never pruned */
 };
 
+/* Calls ${visit} with each name in the directory until it returns other than RH_OK. */
+int backup_directory_each(struct backup_directory *directory,
+    int (*visit)(
+	struct backup_directory *directory, const char *name, void *context, rh_error *error),
+    void *context, rh_error *error);
+
 /* The latest time in the name of a generation here; INT64_MIN if there is none. */
 int backup_directory_latest(struct backup_directory *directory, int64_t *ret, rh_error *error);
 
