@@ -262,12 +262,15 @@ static int idle(void *context, rh_error *error)
 /* ---- The whole ---- */
 
 /* Those whose names are lost with them, one by one. */
-static int tell_nameless(struct contents *run, uint64_t count, rh_error *error)
+static int tell_nameless(
+    struct contents *run, uint64_t count, const char *words, rh_error *error)
 {
 	rh_error why = {0};
 	int code = RH_OK;
 
-	error_set(&why, RH_E_LICENSE_DAMAGED, "a licence is lost, and its name with it");
+	if ((run->leave_out & CONTENTS_DAMAGED) != 0)
+		return RH_OK;
+	error_set(&why, RH_E_LICENSE_DAMAGED, "%s", words);
 	for (uint64_t i = 0; i < count && code == RH_OK; i++) {
 		struct content content = {.code = why.code, .why = &why};
 
@@ -286,12 +289,15 @@ static int check_counts(struct contents *run, rh_error *error)
 	struct backup_wear wear;
 
 	backup_reader_wear(run->reader, &wear);
+	if (wear.header_lost && run->licenses == 0)
+		return error_set(error, RH_E_BACKUP_CORRUPT, "nothing in the backup is whole");
 	if (wear.header_lost)
-		return RH_OK;
+		return tell_nameless(run, 1,
+		    "how many licences there were is lost with the header; more may be missing",
+		    error);
 	if (wear.bytes_lost > 0 && run->licenses <= licenses)
-		return (run->leave_out & CONTENTS_DAMAGED) != 0
-			   ? RH_OK
-			   : tell_nameless(run, licenses - run->licenses, error);
+		return tell_nameless(run, licenses - run->licenses,
+		    "a licence is lost, and its name with it", error);
 	if (run->licenses != licenses || run->bytes != header->bytes)
 		return error_set(error, RH_E_BACKUP_CORRUPT,
 		    "the backup says %llu licences and holds %llu",

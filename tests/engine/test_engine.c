@@ -103,9 +103,10 @@ static void main_job(void **state)
 	assert_int_equal(summary.done, 2970);
 	assert_int_equal(summary.restricted, 30);
 	assert_int_equal(heard.ends, 1);
-	assert_int_equal(heard.types[0], RH_EVENT_BEGIN);
-	assert_int_equal(heard.types[1], RH_EVENT_RECOVERY_KEY);
-	assert_int_equal(heard.types[2], RH_EVENT_TOTALS);
+	assert_int_equal(heard.types[0], RH_EVENT_MEDIUM);
+	assert_int_equal(heard.types[1], RH_EVENT_BEGIN);
+	assert_int_equal(heard.types[2], RH_EVENT_RECOVERY_KEY);
+	assert_int_equal(heard.types[3], RH_EVENT_TOTALS);
 	assert_int_equal(kit_heard(&heard, RH_EVENT_RESTRICTED), 30);
 	assert_int_equal(heard.codes[heard.count - 1], RH_OK);
 	keep_key(old, key);
@@ -241,6 +242,16 @@ static void plan_changes_nothing(void **state)
 	    rh_restore(NULL, kit->media, &open, NULL, &summary, NULL), RH_E_ARGUMENT);
 }
 
+/* Of the backup ${path}. */
+static void remove_parity(const char *path)
+{
+	char parity[320];
+
+	snprintf(
+	    parity, sizeof parity, "%.*s.parity", (int)(strlen(path) - strlen(".age")), path);
+	assert_int_equal(unlink(parity), 0);
+}
+
 static void generations(void **state)
 {
 	struct kit *kit = *state;
@@ -265,7 +276,9 @@ static void generations(void **state)
 	age_file(kit, 0, third);
 	assert_string_equal(first, third);
 
-	/* The newest is damaged: the one before it is used, and that is said. */
+	/* The newest is damaged, and beyond repair: the one before it is used, and that is
+	 * said. */
+	remove_parity(second);
 	flip(second, -1000);
 	struct heard told;
 	rh_listener listener = kit_listener(&told);
@@ -292,9 +305,10 @@ static void generations(void **state)
 	rh_store_close(store);
 }
 
-static void damaged_restore_leaves_store(void **state)
+static void damaged_restore(void **state)
 {
 	struct kit *kit = *state;
+	rh_summary summary, verified;
 	rh_open_options open = RH_OPEN_OPTIONS_INIT;
 	rh_store *store = kit_store(kit->store, RH_STORE_CREATE), *new;
 	struct heard heard;
@@ -310,14 +324,42 @@ static void damaged_restore_leaves_store(void **state)
 	new = kit_store(kit->other, RH_STORE_CREATE);
 	kit_add(new, 9000, 9001, 0);
 	open.recovery_key = key;
+
+	/* The parity mends it, in memory alone. */
+	open.plan = 1;
+	assert_int_equal(rh_restore(new, kit->media, &open, NULL, &summary, &error), RH_OK);
+	assert_int_equal(summary.done, 5000);
+	open.filter = "title=nothing";
 	assert_int_equal(
-	    rh_restore(new, kit->media, &open, &listener, NULL, &error), RH_E_BACKUP_CORRUPT);
-	assert_int_equal(heard.codes[heard.count - 1], RH_E_BACKUP_CORRUPT);
-	assert_int_equal(kit_count(new, NULL), 1);
+	    rh_restore(new, kit->media, &open, &listener, &summary, &error), RH_OK);
+	assert_int_equal(kit_heard(&heard, RH_EVENT_CONDITION), 1);
+	open.filter = NULL;
+	assert_int_equal(
+	    rh_verify(store, kit->media, NULL, NULL, NULL, &error), RH_E_BACKUP_MENDABLE);
+	open.plan = 0;
+
+	/* Without it those that are whole come, and each other one is told of. */
+	remove_parity(path);
+	heard.count = 0;
+	assert_int_equal(rh_restore(new, kit->media, &open, &listener, &summary, &error),
+	    RH_E_NOT_ALL_STORED);
+	assert_int_equal(heard.codes[heard.count - 1], RH_E_NOT_ALL_STORED);
+	assert_int_equal(summary.licenses, 5000);
+	assert_true(summary.failed > 0 && summary.failed < 1000);
+	assert_int_equal(summary.done + summary.failed, 5000);
+	assert_int_equal(kit_heard(&heard, RH_EVENT_LICENSE), summary.failed);
+	assert_int_equal(kit_heard(&heard, RH_EVENT_CONDITION), 1);
+	assert_int_equal(kit_count(new, NULL), 1 + summary.done);
 	assert_int_equal(rh_store_check(new, NULL, NULL, &error), RH_OK);
+	assert_int_equal(
+	    rh_verify(store, kit->media, NULL, NULL, &verified, &error), RH_E_BACKUP_CORRUPT);
+	assert_int_equal(verified.failed, summary.failed);
+
+	/* Nothing is whole. */
 	assert_int_equal(truncate(path, 100), 0);
 	assert_int_equal(
 	    rh_restore(new, kit->media, &open, NULL, NULL, &error), RH_E_BACKUP_CORRUPT);
+	assert_int_equal(kit_count(new, NULL), 1 + summary.done);
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(
 	    rh_restore(new, kit->media, &open, NULL, NULL, &error), RH_E_BACKUP_MISSING);
@@ -697,7 +739,7 @@ int main(void)
 	    TEST(own_computer_needs_no_key),
 	    TEST(plan_changes_nothing),
 	    TEST(generations),
-	    TEST(damaged_restore_leaves_store),
+	    TEST(damaged_restore),
 	    TEST(secrets),
 	    TEST(adding),
 	    TEST(source_gives_up),
