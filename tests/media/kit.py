@@ -330,6 +330,18 @@ class Place:
             yield target
 
     @contextlib.contextmanager
+    def exfat(self, path, name="medium"):
+        """An exFAT that is mounted by a program; it has written everything when this is over."""
+        target = self.top / name
+        target.mkdir(exist_ok=True)
+        with self.loop(path) as loop:
+            tool("mount.exfat-fuse", loop.path, target)
+            try:
+                yield target
+            finally:
+                _unmount(target, lazy=sys.exc_info()[0] is not None)
+
+    @contextlib.contextmanager
     def served(self, *arguments):
         """What nbdkit serves, with these arguments."""
         if not os.path.exists("/dev/fuse"):
