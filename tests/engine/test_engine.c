@@ -97,6 +97,7 @@ static void main_job(void **state)
 	rh_summary summary;
 	char key[128];
 	rh_error error;
+	size_t first;
 
 	kit_add(old, 0, 3000, 100);
 	assert_int_equal(backup(old, kit, 0, 1, &heard, &summary, &error), RH_OK);
@@ -104,9 +105,11 @@ static void main_job(void **state)
 	assert_int_equal(summary.restricted, 30);
 	assert_int_equal(heard.ends, 1);
 	assert_int_equal(heard.types[0], RH_EVENT_MEDIUM);
-	assert_int_equal(heard.types[1], RH_EVENT_BEGIN);
-	assert_int_equal(heard.types[2], RH_EVENT_RECOVERY_KEY);
-	assert_int_equal(heard.types[3], RH_EVENT_TOTALS);
+	/* On a machine with one disk there is a word about that. */
+	first = heard.types[1] == RH_EVENT_NOTICE ? 2 : 1;
+	assert_int_equal(heard.types[first], RH_EVENT_BEGIN);
+	assert_int_equal(heard.types[first + 1], RH_EVENT_RECOVERY_KEY);
+	assert_int_equal(heard.types[first + 2], RH_EVENT_TOTALS);
 	assert_int_equal(kit_heard(&heard, RH_EVENT_RESTRICTED), 30);
 	assert_int_equal(heard.codes[heard.count - 1], RH_OK);
 	keep_key(old, key);
@@ -340,7 +343,7 @@ static void damaged_restore(void **state)
 
 	/* Without it those that are whole come, and each other one is told of. */
 	remove_parity(path);
-	heard.count = 0;
+	listener = kit_listener(&heard);
 	assert_int_equal(rh_restore(new, kit->media, &open, &listener, &summary, &error),
 	    RH_E_NOT_ALL_STORED);
 	assert_int_equal(heard.codes[heard.count - 1], RH_E_NOT_ALL_STORED);

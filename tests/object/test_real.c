@@ -489,7 +489,7 @@ static void test_damaged_backup(void **state)
 	assert_int_equal(restore("old", "stick", NULL), S_OK);
 	/* Half of it, as a stick that was pulled too early may have. */
 	assert_int_equal(truncate(file, status.st_size / 2), 0);
-	assert_int_equal(restore("old", "stick", NULL), NS_E_DRM_BACKUP_CORRUPT);
+	assert_int_equal(restore("old", "stick", NULL), NS_E_DRM_STORE_NOTALLSTORED);
 }
 
 static int threads_before;
