@@ -323,7 +323,7 @@ static void damaged_restore(void **state)
 	assert_int_equal(backup(store, kit, 0, 1, NULL, NULL, NULL), RH_OK);
 	keep_key(store, key);
 	age_file(kit, 0, path);
-	flip(path, -30000);
+	flip(path, -1000000);
 	new = kit_store(kit->other, RH_STORE_CREATE);
 	kit_add(new, 9000, 9001, 0);
 	open.recovery_key = key;
