@@ -186,8 +186,11 @@ void mended_free(struct mended *mended);
 uint64_t mended_bytes(const struct mended *mended);
 /* Of what was given, the first byte that is of a block known to be lost; UINT64_MAX: none. */
 uint64_t mended_lost(const struct mended *mended);
-/* Whether zeros were given where the medium could not read and no parity file knows better. */
-bool mended_unreadable(const struct mended *mended, rh_error *ret);
+/*
+ * ${code}, which was set in ${error}; or, if zeros were given where the medium could not read
+ * and no parity file knows better, why it could not.
+ */
+int mended_explain(const struct mended *mended, int code, rh_error *error);
 
 /* ---- howto.c ---- */
 

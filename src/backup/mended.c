@@ -418,11 +418,11 @@ uint64_t mended_lost(const struct mended *mended)
 	return mended->lost;
 }
 
-bool mended_unreadable(const struct mended *mended, rh_error *ret)
+int mended_explain(const struct mended *mended, int code, rh_error *error)
 {
 	if (mended->unreadable.code == RH_OK)
-		return false;
-	if (ret != NULL)
-		*ret = mended->unreadable;
-	return true;
+		return code;
+	if (error != NULL)
+		*error = mended->unreadable;
+	return mended->unreadable.code;
 }

@@ -97,9 +97,8 @@ static int explain(struct backup_reader *reader, int code, const rh_error *why, 
 		return error_set(error, RH_E_BACKUP_CORRUPT,
 		    "the header of %s is damaged, and its parity file cannot mend it",
 		    reader->display);
-	if (code == RH_E_BACKUP_CORRUPT && reader->mended != NULL &&
-	    mended_unreadable(reader->mended, error))
-		return RH_E_READ;
+	if (code == RH_E_BACKUP_CORRUPT && reader->mended != NULL)
+		code = mended_explain(reader->mended, code, error);
 	return code;
 }
 

@@ -8,9 +8,9 @@
  * once some bytes are lost: made and told without the code under test, but for tar and zstd.
  */
 
-#define BOOK_FILE "licenses-20261122T151000Z-0123456789abcdef.age"
+#define BOOK_FILE "licenses-20260102T030405Z-0123456789abcdef.age"
 #define BOOK_ID "0123456789abcdef"
-#define BOOK_CREATED 1795360200
+#define BOOK_CREATED 1767323045
 #define BOOK_CHUNK 65536
 #define BOOK_TAG 16
 

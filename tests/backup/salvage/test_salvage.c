@@ -2,140 +2,15 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "book.h"
+#include "found.h"
 
 #define FRAMES 40
 #define PER_FRAME 20
 #define DOCUMENT 8200
 
-/* What came. */
-struct found {
-	const struct book *book;
-	unsigned *given;
-	unsigned *told; /* as damaged */
-	unsigned *facts; /* ... with the right facts, of a frame that is proven */
-	struct backup_wear wear;
-	unsigned all;
-};
-
-static int on_license(void *context, const struct frame_license *license, rh_error *error)
-{
-	struct found *found = context;
-	unsigned number = sample_number(license->component);
-
-	(void)error;
-	assert_true(number < found->book->licenses);
-	assert_true(sample_equal(license, number, found->book->document_size));
-	found->given[number]++;
-	found->all++;
-	return RH_OK;
-}
-
-static int on_damaged(void *context, const struct frame_license *damaged, const rh_error *why)
-{
-	struct found *found = context;
-	unsigned number = sample_number(damaged->component);
-	char facts[32];
-
-	assert_int_equal(why->code, RH_E_LICENSE_DAMAGED);
-	assert_true(number < found->book->licenses);
-	snprintf(facts, sizeof facts, "facts %u", number);
-	found->told[number]++;
-	if (number % 7 == 0 ? damaged->facts_size == 0
-			    : damaged->facts_size == strlen(facts) &&
-				  memcmp(damaged->facts, facts, strlen(facts)) == 0)
-		found->facts[number] += damaged->proven ? 1 : 0;
-	found->all++;
-	return RH_OK;
-}
-
-static int read_frames(struct backup_reader *reader, struct found *found, rh_error *error)
-{
-	struct backup_frame frame = {0};
-	struct frame_parser *parser = NULL;
-	int code = frame_parser_new(&parser, error);
-
-	frame_parser_prove(parser, book_key, backup_reader_header(reader)->id);
-	while (code == RH_OK) {
-		code = backup_reader_next(reader, &frame, error);
-		if (code != RH_OK || (frame.licenses.size == 0 && frame.manifest.size == 0))
-			break;
-		code = frame_parse(parser, &frame, on_license, on_damaged, found, error);
-	}
-	backup_reader_wear(reader, &found->wear);
-	backup_frame_free(&frame);
-	frame_parser_free(parser);
-	return code;
-}
-
-/* Reads ${file}, which holds the book's backup or what is left of it. */
-static int read_file(
-    const char *path, const char *file, bool salvage, struct found *found, rh_error *error)
-{
-	struct age_keys keys = {sample_identity(), 1, NULL};
-	struct backup_directory *directory = NULL;
-	struct backup_reader *reader = NULL;
-	int code = backup_directory_open(path, false, &directory, error);
-
-	if (code == RH_OK)
-		code = backup_reader_new(directory, file, &keys, salvage, &reader, error);
-	if (code == RH_OK) {
-		assert_string_equal(backup_reader_header(reader)->id, BOOK_ID);
-		assert_int_equal(backup_reader_header(reader)->created, BOOK_CREATED);
-		code = read_frames(reader, found, error);
-	}
-	backup_reader_free(reader);
-	backup_directory_close(directory);
-	return code;
-}
-
-static void found_new(struct found *found, const struct book *book)
-{
-	*found = (struct found){.book = book,
-	    .given = calloc(book->licenses, sizeof *found->given),
-	    .told = calloc(book->licenses, sizeof *found->told),
-	    .facts = calloc(book->licenses, sizeof *found->facts)};
-	assert_true(found->given != NULL && found->told != NULL && found->facts != NULL);
-}
-
-static void found_free(struct found *found)
-{
-	free(found->given);
-	free(found->told);
-	free(found->facts);
-}
-
-/* ---- What must come ---- */
-
-/* ${what} is for messages. */
-static void compare(const struct book *book, const bool *bad, const struct found *found,
-    const char *what, size_t where)
-{
-	enum book_fate *fates = calloc(book->licenses, sizeof *fates);
-
-	assert_non_null(fates);
-	book_foretell(book, bad, fates);
-	for (unsigned i = 0; i < book->licenses; i++) {
-		bool right = found->given[i] + found->told[i] <= 1;
-
-		if (fates[i] == BOOK_GIVEN)
-			right = right && found->given[i] == 1;
-		else
-			right = right && found->given[i] == 0;
-		if (fates[i] == BOOK_TOLD)
-			right = right && found->told[i] == 1 && found->facts[i] == 1;
-		if (!right)
-			fail_msg("version %d, %s %zu: licence %u: given %u, told %u, facts %u "
-				 "instead of %d",
-			    book->version, what, where, i, found->given[i], found->told[i],
-			    found->facts[i], (int)fates[i]);
-	}
-	free(fates);
-}
+/* ---- Damage ---- */
 
 /* Bytes of the plaintext that chunk ${i} holds. */
 static size_t chunk_size(const struct book *book, size_t i)
@@ -158,8 +33,8 @@ static void salvage_once(const char *path, const struct book *book, const bool *
 	struct found found;
 
 	found_new(&found, book);
-	expect_ok(read_file(path, BOOK_FILE, true, &found, &error));
-	compare(book, bad, &found, what, where);
+	expect_ok(found_read(path, BOOK_FILE, true, &found, &error));
+	found_compare(book, bad, &found, what, where);
 	assert_int_equal(found.wear.bytes_mended, 0);
 	assert_int_equal(found.wear.header_lost, bad[0]);
 	if (lost > 0)
@@ -185,7 +60,7 @@ static void salvage(
 	}
 	sample_write(path, BOOK_FILE, file.data, file.size);
 	found_new(&found, book);
-	expect_code(read_file(path, BOOK_FILE, false, &found, &error), RH_E_BACKUP_CORRUPT);
+	expect_code(found_read(path, BOOK_FILE, false, &found, &error), RH_E_BACKUP_CORRUPT);
 	found_free(&found);
 	salvage_once(path, book, bad, lost, what, where);
 	buffer_free(&file);
@@ -223,7 +98,8 @@ static void nothing_lost(void **state)
 
 			found_new(&found, book);
 			sample_write(*state, BOOK_FILE, book->file.data, book->file.size);
-			expect_ok(read_file(*state, BOOK_FILE, salvaging == 1, &found, &error));
+			expect_ok(
+			    found_read(*state, BOOK_FILE, salvaging == 1, &found, &error));
 			for (unsigned i = 0; i < book->licenses; i++)
 				assert_int_equal(found.given[i], 1);
 			assert_int_equal(found.all, book->licenses);
@@ -315,7 +191,8 @@ static void cut_ends(void **state)
 					bad[c] = c >= i;
 				sample_write(*state, BOOK_FILE, book->file.data, size);
 				found_new(&found, book);
-				expect_code(read_file(*state, BOOK_FILE, false, &found, &error),
+				expect_code(
+				    found_read(*state, BOOK_FILE, false, &found, &error),
 				    RH_E_BACKUP_CORRUPT);
 				found_free(&found);
 				salvage_once(*state, book, bad,
@@ -347,7 +224,7 @@ static void longer(void **state)
 /* What is authentic and wrong is no damage of the medium. */
 static void not_salvaged(void **state)
 {
-	static const char other[] = "licenses-20261122T151001Z-0123456789abcdef.age";
+	static const char other[] = "licenses-20260102T030406Z-0123456789abcdef.age";
 	struct age_identity stranger;
 	struct age_keys keys = {&stranger, 1, NULL};
 	struct backup_directory *directory = NULL;
@@ -359,7 +236,7 @@ static void not_salvaged(void **state)
 	sample_write(*state, other, book->file.data, book->file.size);
 	expect_ok(backup_directory_open(*state, false, &directory, &error));
 	found_new(&found, book);
-	expect_code(read_file(*state, other, true, &found, &error), RH_E_BACKUP_CORRUPT);
+	expect_code(found_read(*state, other, true, &found, &error), RH_E_BACKUP_CORRUPT);
 
 	expect_ok(age_identity_generate(&stranger, &error));
 	expect_code(backup_reader_new(directory, other, &keys, true, &reader, &error),
@@ -368,9 +245,9 @@ static void not_salvaged(void **state)
 	file.data[book->payload - 30] ^= 1; /* the MAC, or the nonce */
 	file.data[book->payload - 16] ^= 1;
 	sample_write(*state, BOOK_FILE, file.data, file.size);
-	expect_code(read_file(*state, BOOK_FILE, true, &found, &error), RH_E_BACKUP_CORRUPT);
+	expect_code(found_read(*state, BOOK_FILE, true, &found, &error), RH_E_BACKUP_CORRUPT);
 	sample_write(*state, BOOK_FILE, book->file.data, 20);
-	expect_code(read_file(*state, BOOK_FILE, true, &found, &error), RH_E_BACKUP_CORRUPT);
+	expect_code(found_read(*state, BOOK_FILE, true, &found, &error), RH_E_BACKUP_CORRUPT);
 	found_free(&found);
 	buffer_free(&file);
 	backup_directory_close(directory);
