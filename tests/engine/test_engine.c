@@ -312,6 +312,7 @@ static void damaged_restore(void **state)
 {
 	struct kit *kit = *state;
 	rh_summary summary, verified;
+	struct stat status;
 	rh_open_options open = RH_OPEN_OPTIONS_INIT;
 	rh_store *store = kit_store(kit->store, RH_STORE_CREATE), *new;
 	struct heard heard;
@@ -319,11 +320,12 @@ static void damaged_restore(void **state)
 	char key[128], path[300];
 	rh_error error;
 
-	kit_add(store, 0, 5000, 0);
+	kit_add(store, 0, 20000, 0);
 	assert_int_equal(backup(store, kit, 0, 1, NULL, NULL, NULL), RH_OK);
 	keep_key(store, key);
 	age_file(kit, 0, path);
-	flip(path, -1000000);
+	assert_int_equal(stat(path, &status), 0);
+	flip(path, -(long)status.st_size / 2);
 	new = kit_store(kit->other, RH_STORE_CREATE);
 	kit_add(new, 9000, 9001, 0);
 	open.recovery_key = key;
@@ -331,7 +333,7 @@ static void damaged_restore(void **state)
 	/* The parity mends it, in memory alone. */
 	open.plan = 1;
 	assert_int_equal(rh_restore(new, kit->media, &open, NULL, &summary, &error), RH_OK);
-	assert_int_equal(summary.done, 5000);
+	assert_int_equal(summary.done, 20000);
 	open.filter = "title=nothing";
 	assert_int_equal(
 	    rh_restore(new, kit->media, &open, &listener, &summary, &error), RH_OK);
@@ -347,9 +349,9 @@ static void damaged_restore(void **state)
 	assert_int_equal(rh_restore(new, kit->media, &open, &listener, &summary, &error),
 	    RH_E_NOT_ALL_STORED);
 	assert_int_equal(heard.codes[heard.count - 1], RH_E_NOT_ALL_STORED);
-	assert_int_equal(summary.licenses, 5000);
-	assert_true(summary.failed > 0 && summary.failed < 1000);
-	assert_int_equal(summary.done + summary.failed, 5000);
+	assert_int_equal(summary.licenses, 20000);
+	assert_true(summary.failed > 0 && summary.failed < 4000);
+	assert_int_equal(summary.done + summary.failed, 20000);
 	assert_int_equal(kit_heard(&heard, RH_EVENT_LICENSE), summary.failed);
 	assert_int_equal(kit_heard(&heard, RH_EVENT_CONDITION), 1);
 	assert_int_equal(kit_count(new, NULL), 1 + summary.done);
