@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "backup/media_parts.h"
+#include "backup/media.h"
 
 #define GIB_4 (UINT64_C(4) << 30)
 
@@ -48,14 +49,14 @@ static uint64_t file_max_of_type(const char *type)
 static void look_at_space(const char *path, struct medium *medium)
 {
 	struct statvfs space;
-	fsblkcnt_t free_blocks;
 
 	if (statvfs(path, &space) != 0)
 		return;
-	/* What is reserved for root, root may take. */
-	free_blocks = geteuid() == 0 ? space.f_bfree : space.f_bavail;
 	medium->bytes_total = (uint64_t)space.f_blocks * space.f_frsize;
-	medium->bytes_free = (uint64_t)free_blocks * space.f_frsize;
+	medium->bytes_free = (uint64_t)space.f_bavail * space.f_frsize;
+	medium->bytes_usable = medium->bytes_free;
+	if (geteuid() == 0)
+		medium->bytes_usable = (uint64_t)space.f_bfree * space.f_frsize;
 	medium->read_only = medium->read_only || (space.f_flag & ST_RDONLY) != 0;
 }
 

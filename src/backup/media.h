@@ -43,7 +43,8 @@ struct medium {
 	uint64_t mount_id; /* as long as it is mounted */
 	uint64_t sequence; /* of the disk, another one each time it comes; 0: unknown */
 	uint64_t bytes_total;
-	uint64_t bytes_free; /* for this user */
+	uint64_t bytes_free; /* as df(1) tells */
+	uint64_t bytes_usable; /* more, if this user may take what is reserved for root */
 	uint64_t file_max; /* bytes of one file; 0: no limit that matters */
 };
 

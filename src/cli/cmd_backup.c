@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include "cli/cmd.h"
+#include "cli/error.h"
 #include "cli/events.h"
 #include "cli/exit.h"
 #include "cli/record.h"
@@ -45,6 +46,28 @@ static void say_summary(
 	    text_bytes(size, report->progress.bytes_total), directory, rest);
 }
 
+/* The operation was stopped because its medium is none to eject: says so in place of that. */
+static void refuse_eject(const struct report *report, const char *directory, rh_error *error)
+{
+	const struct eject *eject = &report->eject;
+
+	if (!eject->wanted || eject->possible || !eject->known || error->code != RH_E_CANCELED)
+		return;
+	error_set(error, RH_E_ARGUMENT,
+	    "--eject: %s lies on a medium that is not taken away (%s)", directory, eject->what);
+}
+
+static int eject(const struct report *report, int status)
+{
+	rh_error error = {0};
+
+	if (eject_run(&report->eject, &error) == RH_OK)
+		return status;
+	record_error(&error);
+	talk_error("%s", error.text);
+	return EXIT_ENVIRONMENT;
+}
+
 static int run(const struct arguments *arguments, rh_store *store, const char *passphrase)
 {
 	const char *directory = arguments->operands[0];
@@ -56,17 +79,22 @@ static int run(const struct arguments *arguments, rh_store *store, const char *p
 
 	options.overwrite = option_given(arguments, OPTION_OVERWRITE);
 	options.keep = option_number(arguments, OPTION_KEEP, 1);
+	options.parity = option_number(arguments, OPTION_PARITY, options.parity);
 	options.recipients = arguments->recipients;
 	options.recipient_count = arguments->recipient_count;
 	options.passphrase = passphrase;
 	report_start(&report, RH_OPERATION_BACKUP, arguments);
+	report.eject.wanted = option_given(arguments, OPTION_EJECT);
 	rh_backup(store, directory, &options, &report.listener, &summary, &error);
+	refuse_eject(&report, directory, &error);
 	status = report_finish(&report, &summary, &error);
 	if (status == EXIT_DONE)
 		say_summary(&report, &summary, directory);
 	if (report.key_made)
 		say_key(store);
-	return status == EXIT_DONE && summary.restricted > 0 ? EXIT_PARTIAL : status;
+	if (status == EXIT_DONE && summary.restricted > 0)
+		status = EXIT_PARTIAL;
+	return error.code == RH_OK && report.eject.wanted ? eject(&report, status) : status;
 }
 
 int cmd_backup(const struct arguments *arguments)

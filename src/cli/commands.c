@@ -52,6 +52,11 @@ static const struct option_row backup_options[] = {
 	"put the new backup in place of the one in DIR"},
     {OPTION_KEEP, 0, "keep", ARGUMENT_NUMBER, "N",
 	"with --overwrite: keep the N newest backups, the new one included (default 1)"},
+    {OPTION_PARITY, 0, "parity", ARGUMENT_PERCENT, "PERCENT",
+	"mend damage of up to PERCENT of the backup by a parity file beside it (default 10, 0: "
+	"none)"},
+    {OPTION_EJECT, 0, "eject", ARGUMENT_NONE, NULL,
+	"unmount the medium when the backup is on it"},
     {OPTION_RECIPIENT, 0, "recipient", ARGUMENT_WORD, "age1...",
 	"let this age recipient open the backup too (may be repeated)"},
     {OPTION_PASSPHRASE_FILE, 0, "passphrase-file", ARGUMENT_FILE, "FILE",

@@ -39,6 +39,17 @@ static json_t *individualize_record(const rh_individualize *facts)
 	return object;
 }
 
+static json_t *medium_record(const rh_medium *medium)
+{
+	return json_pack("{s:o,s:o,s:o,s:o,s:o,s:b,s:b,s:b,s:I,s:I,s:I}", "kind",
+	    record_text(medium->kind), "name", record_text(medium->name), "device",
+	    record_text(medium->device), "mount", record_text(medium->mount), "file_system",
+	    record_text(medium->file_system), "removable", medium->removable, "read_only",
+	    medium->read_only, "holds_store", medium->holds_store, "bytes_total",
+	    (json_int_t)medium->bytes_total, "bytes_free", (json_int_t)medium->bytes_free,
+	    "file_max", (json_int_t)medium->file_max);
+}
+
 json_t *report_event(const rh_event *event)
 {
 	unsigned fields = rh_event_fields(event->type);
@@ -69,6 +80,8 @@ json_t *report_event(const rh_event *event)
 	if ((fields & RH_FIELD_INDIVIDUALIZE) && event->individualize != NULL)
 		json_object_set_new(
 		    object, "individualize", individualize_record(event->individualize));
+	if ((fields & RH_FIELD_MEDIUM) && event->medium != NULL)
+		json_object_set_new(object, "medium", medium_record(event->medium));
 	if ((fields & RH_FIELD_DAMAGE) && event->damage != NULL)
 		json_object_set_new(object, "damage", damage_record(event->damage));
 	if ((fields & RH_FIELD_CONDITION) && event->condition != NULL)
@@ -272,6 +285,10 @@ static void say(struct report *report, const rh_event *event)
 	case RH_EVENT_NOTICE:
 		talk("note: %s", event->text);
 		break;
+	case RH_EVENT_MEDIUM:
+		if (event->operation == RH_OPERATION_BACKUP)
+			talk("to %s", event->text);
+		break;
 	case RH_EVENT_DAMAGE:
 		if (may_name(report))
 			damage_say(event->damage);
@@ -299,8 +316,11 @@ static void say(struct report *report, const rh_event *event)
 static int on_event(void *context, const rh_event *event)
 {
 	struct report *report = context;
+	bool stop = false;
 
 	pthread_mutex_lock(&report->lock);
+	if (event->type == RH_EVENT_MEDIUM)
+		stop = !eject_medium(&report->eject, event);
 	if (event->type == RH_EVENT_RECOVERY_KEY)
 		report->key_made = true;
 	if (event->type == RH_EVENT_CONDITION)
@@ -319,7 +339,7 @@ static int on_event(void *context, const rh_event *event)
 		record_write(report_event(event));
 	}
 	pthread_mutex_unlock(&report->lock);
-	return interrupt_asked(NULL);
+	return stop || interrupt_asked(NULL);
 }
 
 void report_start(struct report *report, int operation, const struct arguments *arguments)

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 
+#include "cli/eject.h"
 #include "cli/options.h"
 #include "cli/progress.h"
 
@@ -18,6 +19,7 @@ struct report {
 	int operation; /* enum rh_operation */
 	bool verbose; /* every licence, not only the first ones */
 	bool key_made; /* RECOVERY_KEY came */
+	struct eject eject; /* of what MEDIUM told */
 	int state; /* enum rh_state of the last CONDITION */
 	int hinted; /* code about which was said last what can be done */
 	uint64_t hidden; /* licences not named, to keep it short */

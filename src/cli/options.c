@@ -11,6 +11,7 @@
 #define ROWS_MAX 64
 #define VALUE_BASE 256 /* values of long options, apart from every letter */
 #define NUMBER_MAX 999
+#define PERCENT_MAX 100
 
 const struct command *command_find(const char *name)
 {
@@ -198,20 +199,28 @@ static int refuse(
 	return EXIT_USAGE;
 }
 
+/* Whether it is one of the numbers that the option takes; says so if it is not. */
+static bool check_number(const struct option_row *row, const char *value)
+{
+	unsigned long least = row->kind == ARGUMENT_PERCENT ? 0 : 1;
+	unsigned long most = row->kind == ARGUMENT_PERCENT ? PERCENT_MAX : NUMBER_MAX;
+	char *end;
+	unsigned long number = strtoul(value, &end, 10);
+
+	if (value[0] >= '0' && value[0] <= '9' && *end == '\0' && number >= least &&
+	    number <= most)
+		return true;
+	talk_error(
+	    "option --%s needs a number from %lu to %lu: %s", row->name, least, most, value);
+	return false;
+}
+
 static int take(struct arguments *arguments, const struct option_row *row, const char *value)
 {
-	char *end;
+	bool number = row->kind == ARGUMENT_NUMBER || row->kind == ARGUMENT_PERCENT;
 
-	if (row->kind == ARGUMENT_NUMBER) {
-		unsigned long number = strtoul(value, &end, 10);
-
-		if (value[0] < '0' || value[0] > '9' || *end != '\0' || number < 1 ||
-		    number > NUMBER_MAX) {
-			talk_error("option --%s needs a number from 1 to %d: %s", row->name,
-			    NUMBER_MAX, value);
-			return EXIT_USAGE;
-		}
-	}
+	if (number && !check_number(row, value))
+		return EXIT_USAGE;
 	if (row->id == OPTION_RECIPIENT) {
 		if (arguments->recipient_count == RECIPIENTS_MAX) {
 			talk_error("too many recipients: at most %d", RECIPIENTS_MAX);

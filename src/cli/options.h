@@ -69,6 +69,8 @@ enum option_id {
 	OPTION_FILTER,
 	OPTION_OVERWRITE,
 	OPTION_KEEP,
+	OPTION_PARITY,
+	OPTION_EJECT,
 	OPTION_RECIPIENT,
 	OPTION_RECOVERY_KEY_FILE,
 	OPTION_PASSPHRASE_FILE,
@@ -93,6 +95,7 @@ enum argument_kind {
 	ARGUMENT_NONE,
 	ARGUMENT_WORD,
 	ARGUMENT_NUMBER, /* 1 to 999 */
+	ARGUMENT_PERCENT, /* 0 to 100 */
 	ARGUMENT_FORMAT, /* a licence format's name */
 	ARGUMENT_LICENSE, /* a licence's id, or its beginning */
 	ARGUMENT_FILE,
@@ -169,7 +172,8 @@ int options_parse(int argc, char **argv, struct arguments *arguments);
 
 bool option_given(const struct arguments *arguments, enum option_id id);
 
-/* The argument of an ARGUMENT_NUMBER, ${otherwise} if the option was not given. */
+/* The argument of an ARGUMENT_NUMBER or ARGUMENT_PERCENT, ${otherwise} if the option was not
+ * given. */
 unsigned option_number(
     const struct arguments *arguments, enum option_id id, unsigned otherwise);
 

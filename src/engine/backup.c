@@ -362,11 +362,13 @@ static int write_archive(struct run *run, rh_error *error)
 static int look_at_medium(struct run *run, rh_error *error)
 {
 	const char *path = backup_directory_path(run->directory);
+	int code;
 
 	medium_begin(&run->place, run->report, path, run->store, run->place.root);
 	run->space.path = path;
 	run->space.medium = run->place.known ? &run->place.medium : NULL;
-	return space_floor(&run->space, error);
+	code = report_check(run->report, error);
+	return code == RH_OK ? space_floor(&run->space, error) : code;
 }
 
 static int commit(struct run *run, const rh_backup_options *options, rh_error *error)

@@ -48,12 +48,12 @@ int space_floor(const struct space *space, rh_error *error)
 	uint64_t needed = FLOOR + backup_parity_size(FLOOR, space->parity);
 	char has[TEXT_AMOUNT_SIZE], missing[TEXT_AMOUNT_SIZE];
 
-	if (medium == NULL || medium->bytes_total == 0 || medium->bytes_free >= needed)
+	if (medium == NULL || medium->bytes_total == 0 || medium->bytes_usable >= needed)
 		return RH_OK;
 	return error_set(error, RH_E_FULL,
 	    "%s has %s free; the smallest backup needs about %s more", space->path,
-	    text_amount(has, medium->bytes_free),
-	    text_amount(missing, needed - medium->bytes_free));
+	    text_amount(has, medium->bytes_usable),
+	    text_amount(missing, needed - medium->bytes_usable));
 }
 
 void space_start(

@@ -14,22 +14,23 @@ STRING = re.compile(r'"(?:\\.|[^"\\\n])*"')
 # Of the C library, POSIX and the kernel: free to every room.
 SYSTEM = set("""
 assert.h ctype.h dirent.h endian.h errno.h fcntl.h fnmatch.h fts.h getopt.h inttypes.h langinfo.h limits.h locale.h
-math.h poll.h pthread.h pwd.h sched.h signal.h stdarg.h stdatomic.h stdbool.h stddef.h stdint.h
+math.h poll.h pthread.h pwd.h sched.h signal.h spawn.h stdarg.h stdatomic.h stdbool.h stddef.h stdint.h
 stdio.h stdlib.h string.h strings.h time.h uchar.h unistd.h wchar.h
 arpa/inet.h netdb.h netinet/in.h
-linux/fs.h linux/limits.h sys/file.h sys/ioctl.h sys/mman.h sys/prctl.h sys/random.h sys/resource.h sys/socket.h sys/stat.h
-sys/statvfs.h sys/syscall.h sys/sysmacros.h sys/time.h sys/types.h sys/uio.h sys/un.h termios.h
+linux/fs.h linux/limits.h linux/magic.h sys/file.h sys/ioctl.h sys/mman.h sys/prctl.h sys/random.h sys/resource.h sys/socket.h sys/stat.h
+sys/statvfs.h sys/syscall.h sys/sysmacros.h sys/time.h sys/types.h sys/uio.h sys/un.h sys/vfs.h sys/wait.h termios.h
 """.split())
 
-STARTS_THREAD = re.compile(r"\b(pthread_create|thrd_create|fork|vfork|posix_spawn\w*|popen|system)\s*\(")
+STARTS_THREAD = re.compile(r"\b(pthread_create|thrd_create)\s*\(")
+STARTS_PROGRAM = re.compile(r"\b(fork|vfork|posix_spawnp?|popen|system|exec[lv]p?e?|execveat|fexecve)\s*\(")
 PRINTS = re.compile(r"\b(?:v?printf|puts|putchar|perror|v?dprintf|psignal|err|errx|warn|warnx)\s*\("
                     r"|\b(?:stdout|stderr|STDOUT_FILENO|STDERR_FILENO)\b")
 
 
 class Room:
-    def __init__(self, name, rooms, headers, threads, prints):
+    def __init__(self, name, rooms, headers, threads, programs, prints):
         self.name, self.rooms, self.headers = name, rooms, headers
-        self.threads, self.prints = threads, prints
+        self.threads, self.programs, self.prints = threads, programs, prints
 
 
 def read_table(path):
@@ -38,7 +39,7 @@ def read_table(path):
     for line in path.read_text().splitlines():
         cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
         names = re.findall(r"`([^`]+)`", cells[0])
-        if not line.startswith("| `") or len(cells) != 6 or len(names) != 1:
+        if not line.startswith("| `") or len(cells) != 7 or len(names) != 1:
             if rooms and not line.startswith("|"):
                 break
             continue
@@ -46,7 +47,7 @@ def read_table(path):
             if word not in ("yes", "no"):
                 raise SystemExit("%s: room %s: %r is neither yes nor no" % (path, names[0], word))
         rooms[names[0]] = Room(names[0], re.findall(r"`([^`]+)`", cells[2]),
-                               re.findall(r"`([^`]+)`", cells[3]), cells[4] == "yes", cells[5] == "yes")
+                               re.findall(r"`([^`]+)`", cells[3]), *(cell == "yes" for cell in cells[4:]))
     return rooms
 
 
@@ -105,7 +106,8 @@ def check_file(path, where, room, rooms):
         yield "%s: does not include %s last" % (where, own)
 
     bare = STRING.sub('""', text)
-    for pattern, allowed, what in ((STARTS_THREAD, room.threads, "start threads"), (PRINTS, room.prints, "print")):
+    for pattern, allowed, what in ((STARTS_THREAD, room.threads, "start threads"),
+                                   (STARTS_PROGRAM, room.programs, "start programs"), (PRINTS, room.prints, "print")):
         for match in pattern.finditer(bare):
             if not allowed:
                 yield "%s:%d: room %s may not %s: %s" % (

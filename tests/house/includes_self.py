@@ -20,6 +20,8 @@ BREACHES = [
     ("src/engine/planted.c", '#include "base/file.h"\n#include <stdio.h>\n', "after one of ours"),
     ("src/base/error.c", '#include "base/error.h"\n#include "base/bytes.h"\n', "base/error.h last"),
     ("src/engine/planted.c", "void f(void) { pthread_create(0, 0, 0, 0); }\n", "may not start threads"),
+    ("src/engine/planted.c", "void f(void) { posix_spawnp(0, 0, 0, 0, 0, 0); }\n", "may not start programs"),
+    ("src/base/planted.c", "int f(void) { return fork(); }\n", "may not start programs"),
     ("src/store/planted.c", 'void f(void) { fprintf(stderr, "x"); }\n', "may not print"),
     ("src/planted/planted.c", "\n", "no such room"),
     ("include/rehost/planted.h", "#include <openssl/evp.h>\n", "may not include <openssl/evp.h>"),
