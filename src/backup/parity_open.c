@@ -74,22 +74,37 @@ static int useless(const struct parity *parity, const char *why, rh_error *error
 	return error_set(error, RH_E_PARITY, "%s is of no use: %s", parity->display, why);
 }
 
+/* Whether the page is a right one of this backup; one of another's is not: media mix up files.
+ */
+static int is_ours(
+    struct opening *opening, const uint8_t *page, bool *ret, bool *strange, rh_error *error)
+{
+	int code = parity_head_read(opening->digest, page, &opening->head, ret, error);
+
+	if (code == RH_OK && *ret && strcmp(opening->head.file, opening->parity->file) != 0) {
+		*ret = false;
+		*strange = true;
+	}
+	return code;
+}
+
 static int find_head(struct opening *opening, rh_error *error)
 {
 	struct parity *parity = opening->parity;
 	uint8_t *bytes = malloc(SCAN_SIZE);
 	int code = bytes != NULL ? RH_OK : error_memory(error);
-	bool found = false;
+	bool found = false, strange = false;
 
 	for (uint64_t at = 0; at < parity->bytes && !found && code == RH_OK; at += SCAN_SIZE) {
 		code = parity_read_at(parity->fd, at, bytes, SCAN_SIZE, parity->display, error);
 		for (size_t i = 0; i < SCAN_SIZE && !found && code == RH_OK; i += PARITY_BLOCK)
-			code = parity_head_read(
-			    opening->digest, bytes + i, &opening->head, &found, error);
+			code = is_ours(opening, bytes + i, &found, &strange, error);
 	}
 	free(bytes);
 	if (code == RH_OK && !found)
-		code = useless(parity, "no page of its table is whole", error);
+		code = useless(parity,
+		    strange ? "it belongs to another backup" : "no page of its table is whole",
+		    error);
 	return code;
 }
 

@@ -107,38 +107,50 @@ static int produce(void *context, void *pointer, bool *ret_end, rh_error *error)
 	return code;
 }
 
-/* The hash of ${page}, which is number ${index} in the table. */
-static int take_hash(
-    struct run *run, struct item *item, const uint8_t *page, uint64_t index, rh_error *error)
+/* Run ${i} of the item's stripe ${s}: a column, or behind these a row. */
+static uint8_t *run_of(const struct item *item, unsigned i, uint32_t s)
 {
-	return parity_hash(
-	    item->digest, page, PARITY_BLOCK, run->hashes + index * PARITY_HASH_SIZE, error);
+	return item->bytes + ((size_t)i * item->width + s) * PARITY_BLOCK;
 }
 
+/* The hashes of runs ${from} to ${end} - 1, the first of which is entry ${entry}. */
+static int hash_runs(struct run *run, struct item *item, uint32_t s, unsigned from,
+    unsigned end, uint64_t entry, rh_error *error)
+{
+	const struct parity_shape *shape = &run->shape;
+	int code = RH_OK;
+
+	for (unsigned i = from; i < end && code == RH_OK; i++, entry += shape->stripes)
+		if (i >= shape->columns || entry < shape->blocks)
+			code = parity_hash(item->digest, run_of(item, i, s), PARITY_BLOCK,
+			    run->hashes + entry * PARITY_HASH_SIZE, error);
+	return code;
+}
+
+/*
+ * One stripe after another, and its hashes first: they bring it into the processor's second
+ * cache, into which it fits.
+ */
 static int transform(void *context, void *pointer, rh_error *error)
 {
 	struct run *run = context;
 	const struct parity_shape *shape = &run->shape;
+	unsigned columns = shape->columns, all = columns + shape->rows;
 	struct item *item = pointer;
-	size_t size = (size_t)item->width * PARITY_BLOCK;
 	uint8_t *runs[PARITY_STRIPE_MAX];
 	int code = RH_OK;
 
-	for (unsigned i = 0; i < shape->columns + shape->rows; i++)
-		runs[i] = item->bytes + i * size;
-	parity_encode(run->encoder, size, runs, runs + shape->columns);
-	for (unsigned i = 0; i < shape->columns + shape->rows; i++)
-		for (uint32_t s = 0; s < item->width && code == RH_OK; s++) {
-			bool block = i < shape->columns;
-			uint64_t index =
-			    (uint64_t)(block ? i : i - shape->columns) * shape->stripes +
-			    item->first + s;
+	for (uint32_t s = 0; s < item->width && code == RH_OK; s++) {
+		uint64_t stripe = (uint64_t)item->first + s;
 
-			if (block && index >= shape->blocks)
-				continue;
-			code = take_hash(run, item, runs[i] + (size_t)s * PARITY_BLOCK,
-			    block ? index : shape->blocks + index, error);
-		}
+		code = hash_runs(run, item, s, 0, columns, stripe, error);
+		for (unsigned i = 0; i < all; i++)
+			runs[i] = run_of(item, i, s);
+		parity_encode(run->encoder, PARITY_BLOCK, runs, runs + columns);
+		if (code == RH_OK)
+			code = hash_runs(
+			    run, item, s, columns, all, shape->blocks + stripe, error);
+	}
 	return code;
 }
 
@@ -147,8 +159,6 @@ static int consume(void *context, void *pointer, rh_error *error)
 	struct run *run = context;
 	const struct parity_shape *shape = &run->shape;
 	const struct item *item = pointer;
-	const uint8_t *bytes =
-	    item->bytes + (size_t)shape->columns * item->width * PARITY_BLOCK;
 	int code = RH_OK;
 
 	for (unsigned row = 0; row < shape->rows; row++)
@@ -156,9 +166,9 @@ static int consume(void *context, void *pointer, rh_error *error)
 			uint32_t page = row * shape->stripes + item->first + s;
 
 			code = write_at(run->target->out,
-			    (uint64_t)parity_place(shape, page) * PARITY_BLOCK, bytes,
-			    PARITY_BLOCK, run->target->out_display, error);
-			bytes += PARITY_BLOCK;
+			    (uint64_t)parity_place(shape, page) * PARITY_BLOCK,
+			    run_of(item, shape->columns + row, s), PARITY_BLOCK,
+			    run->target->out_display, error);
 		}
 	return code;
 }
