@@ -327,7 +327,7 @@ static void damaged_restore(void **state)
 	assert_int_equal(stat(path, &status), 0);
 	flip(path, -(long)status.st_size / 2);
 	new = kit_store(kit->other, RH_STORE_CREATE);
-	kit_add(new, 9000, 9001, 0);
+	kit_add(new, 90000, 90001, 0);
 	open.recovery_key = key;
 
 	/* The parity mends it, in memory alone. */
