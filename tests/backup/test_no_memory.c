@@ -161,17 +161,80 @@ static int act_parse(rh_error *error)
 	return code;
 }
 
+static char place[256];
+
+/* A backup of more frames than manifests wait, with parity; nothing else is left. */
+static int act_backup(rh_error *error)
+{
+	struct backup_directory *directory = NULL;
+	struct backup_writer *writer = NULL;
+	int code = backup_directory_open(place, true, &directory, error);
+
+	if (code == RH_OK)
+		code = sample_writer(directory, 10, &writer, error);
+	for (unsigned i = 0; i < 10 && code == RH_OK; i++)
+		code = backup_writer_append(writer, &frame, error);
+	if (code == RH_OK)
+		code = backup_writer_finish(writer, NULL, NULL, error);
+	if (code == RH_OK)
+		code = backup_writer_commit(writer, error);
+	backup_writer_free(writer);
+	/* Or each one that fails here would leave more to look at to the next. */
+	failing_stop();
+	if (code == RH_OK)
+		code = backup_prune(directory, 1, error);
+	backup_directory_close(directory);
+	return code;
+}
+
+static void spoil(void)
+{
+	struct backup_directory *directory = NULL;
+	struct backup_generation *generations = NULL;
+	size_t count = 0;
+
+	assert_int_equal(backup_directory_open(place, true, &directory, NULL), RH_OK);
+	assert_int_equal(backup_list(directory, &generations, &count, NULL), RH_OK);
+	assert_int_equal(count, 1);
+	sample_write(place, generations[0].file, "cut", 3);
+	free(generations);
+	backup_directory_close(directory);
+}
+
+/* Of one that is mendable. */
+static int act_list(rh_error *error)
+{
+	struct backup_directory *directory = NULL;
+	struct backup_generation *generations = NULL;
+	size_t count = 0;
+	int code = backup_directory_open(place, false, &directory, error);
+
+	if (code == RH_OK)
+		code = backup_list(directory, &generations, &count, error);
+	if (code == RH_OK) {
+		assert_int_equal(count, 1);
+		assert_true(generations[0].mendable && !generations[0].whole);
+	}
+	free(generations);
+	backup_directory_close(directory);
+	return code;
+}
+
 static void no_memory(void **state)
 {
-	static int (*const acts[])(rh_error * error) = {
-	    act_write_header, act_read_header, act_managed, act_build, act_parse};
+	static int (*const acts[])(rh_error * error) = {act_write_header, act_read_header,
+	    act_managed, act_build, act_parse, act_backup, act_list};
 
 	(void)state;
 	assert_int_equal(write_header(&header_tar, NULL), RH_OK);
 	assert_int_equal(build(&frame, NULL), RH_OK);
+	sample_directory(place);
+	sample_parity = 100;
 	for (size_t i = 0; i < sizeof acts / sizeof *acts; i++) {
 		size_t n = 0;
 
+		if (acts[i] == act_list)
+			spoil();
 		do {
 			rh_error error = {0};
 			int code;
@@ -186,6 +249,9 @@ static void no_memory(void **state)
 		} while (failing_happened());
 		assert_true(n > 2);
 	}
+	/* What failed left nothing. */
+	assert_int_equal(sample_count(place), 3);
+	sample_directory_remove(place);
 	buffer_free(&header_tar);
 	backup_frame_free(&frame);
 }
