@@ -8,6 +8,7 @@
 
 struct age_reader {
 	struct age_source source;
+	uint8_t file_key[AGE_FILE_KEY_SIZE];
 	struct aead *stream;
 	uint64_t payload; /* offset of the first chunk in the file */
 	uint64_t chunks; /* number of chunks that the size of the file makes */
@@ -65,24 +66,36 @@ static int read_header(const struct age_source *source, struct age_header *heade
 	return RH_OK;
 }
 
-/* Opens the header and starts the payload's cipher. */
+/* Opens the header, and keeps its file key. */
 static int open_header(struct age_reader *reader, const struct age_header *header,
     const char *text, const struct age_keys *keys, rh_error *error)
 {
-	uint8_t file_key[AGE_FILE_KEY_SIZE], mac[DIGEST_SIZE], nonce[AGE_NONCE_SIZE];
+	uint8_t mac[DIGEST_SIZE];
 	int code;
 
-	code = age_unwrap(file_key, header, keys, error);
+	code = age_unwrap(reader->file_key, header, keys, error);
 	if (code == RH_OK)
-		code = age_header_mac(mac, file_key, text, header->mac_size, error);
+		code = age_header_mac(mac, reader->file_key, text, header->mac_size, error);
 	if (code == RH_OK && !bytes_equal(mac, header->mac, DIGEST_SIZE))
 		code = corrupt(error, "the MAC of its header is wrong");
-	if (code == RH_OK)
-		code = read_exactly(&reader->source, header->size, nonce, sizeof nonce, error);
-	if (code == RH_OK)
-		code = age_stream_new(file_key, nonce, false, &reader->stream, error);
-	bytes_wipe(file_key, sizeof file_key);
 	return code;
+}
+
+/* Starts the payload's cipher, whose nonce nothing but the chunks themselves proves. */
+static int start_stream(struct age_reader *reader, rh_error *error)
+{
+	uint8_t nonce[AGE_NONCE_SIZE];
+	struct aead *stream = NULL;
+	int code = read_exactly(
+	    &reader->source, reader->payload - AGE_NONCE_SIZE, nonce, sizeof nonce, error);
+
+	if (code == RH_OK)
+		code = age_stream_new(reader->file_key, nonce, false, &stream, error);
+	if (code != RH_OK)
+		return code;
+	aead_free(reader->stream);
+	reader->stream = stream;
+	return RH_OK;
 }
 
 /* Whether other bytes may come now. */
@@ -117,6 +130,7 @@ static int start(struct age_reader *reader, struct age_header *header,
 	if (code == RH_OK) {
 		reader->payload = header->size + AGE_NONCE_SIZE;
 		count_chunks(reader);
+		code = start_stream(reader, error);
 	}
 	free(text);
 	return code;
@@ -241,7 +255,9 @@ static int load_doubting(struct age_reader *reader,
 
 	if (code == RH_E_BACKUP_CORRUPT && doubt(&reader->source)) {
 		count_chunks(reader);
-		code = load(reader, &why);
+		code = start_stream(reader, &why);
+		if (code == RH_OK)
+			code = load(reader, &why);
 	}
 	if (code != RH_OK && error != NULL)
 		*error = why;
@@ -301,6 +317,7 @@ void age_reader_free(struct age_reader *reader)
 	if (reader == NULL)
 		return;
 	aead_free(reader->stream);
+	bytes_wipe(reader->file_key, sizeof reader->file_key);
 	bytes_wipe(reader->plain, sizeof reader->plain);
 	free(reader);
 }

@@ -132,6 +132,10 @@ static void runs(void **state)
 		spoil(&file, start, 1);
 		expect_mended(*state, &file, touched(start, 1));
 	}
+	/* The nonce, which the header's MAC does not cover. */
+	copy(&file);
+	spoil(&file, book.payload - 10, 1);
+	expect_mended(*state, &file, PARITY_BLOCK);
 	copy(&file);
 	spoil(&file, file.size - reserve, reserve);
 	expect_mended(*state, &file, touched(file.size - reserve, reserve));
