@@ -105,7 +105,7 @@ struct backup_watch {
 
 /*
  * Looks at every byte of the generation ${file} and of its parity file; needs no key.
- * RH_OK whatever was found; RH_E_BACKUP_MISSING, RH_E_READ if the medium is gone,
+ * RH_OK whatever was found; RH_E_BACKUP_MISSING, RH_E_MEDIUM_GONE, RH_E_READ,
  * RH_E_CANCELED.
  */
 int backup_check(struct backup_directory *directory, const char *file,
