@@ -79,6 +79,11 @@ void *__wrap_realloc(void *old, size_t size)
 	return fails() ? NULL : __real_realloc(old, size);
 }
 
+void *__wrap_aligned_alloc(size_t alignment, size_t size)
+{
+	return fails() ? NULL : __real_aligned_alloc(alignment, size);
+}
+
 char *__wrap_strndup(const char *text, size_t size)
 {
 	size_t length = strnlen(text, size);

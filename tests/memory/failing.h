@@ -7,8 +7,8 @@
 /*
  * Allocations that fail when a test wants them to.  With failing_dep among the dependencies of
  * a test, the linker (--wrap) sends every call in our objects of malloc(), calloc(), realloc(),
- * strdup() and strndup() to the functions below; shared libraries have their own hooks, to
- * which a test gives the same functions.  Threads share one counter.
+ * aligned_alloc(), strdup() and strndup() to the functions below; shared libraries have their
+ *own hooks, to which a test gives the same functions.  Threads share one counter.
  *
  *	failing_nth(0);
  *	assert_int_equal(work(&error), RH_OK);
@@ -41,10 +41,12 @@ void failing_resume(void);
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *old, size_t size);
+void *__wrap_aligned_alloc(size_t alignment, size_t size);
 char *__wrap_strdup(const char *text);
 char *__wrap_strndup(const char *text, size_t size);
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
 void *__real_realloc(void *old, size_t size);
+void *__real_aligned_alloc(size_t alignment, size_t size);
 
 #endif
