@@ -304,7 +304,7 @@ int backup_writer_finish(
  * stays, beside the older ones.
  */
 int backup_writer_commit(struct backup_writer *writer, rh_error *error);
-/* Size of the age file so far. */
+/* Size of the age file so far, with what waits to be written. */
 uint64_t backup_writer_bytes(const struct backup_writer *writer);
 /*
  * Holds room for ${bytes} more of it, where the file system can; backup_writer_finish gives

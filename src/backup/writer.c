@@ -41,7 +41,11 @@ struct backup_writer {
 
 uint64_t backup_writer_bytes(const struct backup_writer *writer)
 {
-	return sink_bytes(&writer->sink);
+	uint64_t bytes = sink_bytes(&writer->sink);
+
+	for (size_t i = 0; i < WAITING_MAX; i++)
+		bytes += writer->waiting[i].size;
+	return bytes;
 }
 
 int backup_writer_reserve(struct backup_writer *writer, uint64_t bytes, rh_error *error)
