@@ -4,6 +4,7 @@
 #include "base/text.h"
 
 #include "engine/link.h"
+#include "engine/medium.h"
 
 /*
  * The restore of managed licences.  Those that are not in the store are asked for at their
@@ -21,6 +22,7 @@ struct restore {
 	bool plan;
 	const char *computer; /* this one's name in licences; "" if it has none yet */
 	const struct opening *opening;
+	struct workplace place; /* what the backup lies on */
 	struct belief belief; /* of the generation that is read */
 	struct store_sealer *sealer; /* to open rows that are there */
 	struct store_row row; /* scratch */

@@ -94,6 +94,13 @@ int medium_explain(const struct workplace *place, int code, rh_error *error)
 	    before.text[0] != '\0' ? before.text : rh_code_sentence(code));
 }
 
+int medium_check(const struct workplace *place, rh_error *error)
+{
+	int code = medium_explain(place, RH_E_READ, error);
+
+	return code == RH_E_MEDIUM_GONE ? code : RH_OK;
+}
+
 void medium_end(const struct workplace *place, struct report *report)
 {
 	char name[256];

@@ -26,6 +26,12 @@ void medium_begin(struct workplace *place, struct report *report, const char *pa
  */
 int medium_explain(const struct workplace *place, int code, rh_error *error);
 
+/*
+ * The same where nothing has failed but much is bad: bytes of a medium that is gone look like
+ * bytes that are lost.  RH_OK if it is there.
+ */
+int medium_check(const struct workplace *place, rh_error *error);
+
 /* After a backup: a notice that what can be taken away must be unmounted before. */
 void medium_end(const struct workplace *place, struct report *report);
 

@@ -1,11 +1,13 @@
 #include <stdlib.h>
 
 #include "engine/checking.h"
+#include "engine/medium.h"
 
 struct run {
 	struct checking checking;
 	struct backup_directory *directory;
 	struct backup_directory *target; /* NULL: in place */
+	struct workplace place;
 	rh_condition sum;
 };
 
@@ -42,6 +44,8 @@ static int repair_one(
 	checking_begin(&run->checking, generation->file);
 	code = backup_repair(
 	    run->directory, generation->file, run->target, &run->checking.watch, &state, &why);
+	if (code == RH_E_BACKUP_CORRUPT)
+		code = medium_explain(&run->place, code, &why);
 	checking_condition(&run->checking, &state, &condition);
 	if (code == RH_OK || code == RH_E_BACKUP_CORRUPT || code == RH_E_PARITY) {
 		report_condition(run->checking.report, &condition);
@@ -105,11 +109,14 @@ int rh_repair(const char *path, const char *target, const rh_listener *listener,
 	report_init(&report, listener, RH_OPERATION_REPAIR);
 	code = argument_text(path, "backup directory", error);
 	if (code == RH_OK)
+		medium_begin(&run.place, &report, path, NULL, "");
+	if (code == RH_OK)
 		code = backup_directory_open(path, target == NULL, &run.directory, error);
 	if (code == RH_OK && target != NULL)
 		code = backup_directory_open(target, true, &run.target, error);
 	if (code == RH_OK)
 		code = repair_all(&run, error);
+	code = medium_explain(&run.place, code, error);
 	backup_directory_close(run.target);
 	backup_directory_close(run.directory);
 	if (ret != NULL)

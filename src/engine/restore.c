@@ -216,6 +216,16 @@ static int believe(struct restore *run, struct backup_reader *reader, rh_error *
 	return code;
 }
 
+/* Bytes that are lost because the medium is gone are not lost: nothing is taken then. */
+static int check_medium(
+    const struct restore *run, const struct backup_reader *reader, rh_error *error)
+{
+	struct backup_wear wear;
+
+	backup_reader_wear(reader, &wear);
+	return wear.bytes_lost > 0 ? medium_check(&run->place, error) : RH_OK;
+}
+
 /* All that needs no service in one transaction, or the store as it was. */
 static int restore_owned(struct restore *run, struct backup_reader *reader,
     const struct filter *filter, rh_error *error)
@@ -234,6 +244,8 @@ static int restore_owned(struct restore *run, struct backup_reader *reader,
 	code = believe(run, reader, error);
 	if (code == RH_OK)
 		code = read_owned(run, reader, filter, error);
+	if (code == RH_OK)
+		code = check_medium(run, reader, error);
 	if (code == RH_OK && !run->plan && run->belief.proven && header->issuers != NULL)
 		code = pins_import(run->store, header->issuers, run->report, error);
 	if (run->plan) {
@@ -350,12 +362,15 @@ int rh_restore(rh_store *store, const char *path, const rh_open_options *options
 	code = opening_options(options, &filter, error);
 	if (code == RH_OK && store == NULL && !run.plan)
 		code = error_set(error, RH_E_ARGUMENT, "no store was given");
+	if (code == RH_OK && path != NULL)
+		medium_begin(&run.place, &report, path, store, "");
 	if (code == RH_OK)
 		code = opening_begin(&opening, store, path, options, error);
 	if (code == RH_OK)
 		code = restore_newest(&run, &opening, &filter, error);
 	if (code == RH_OK)
 		code = not_all(&run, error);
+	code = medium_explain(&run.place, code, error);
 	managed_free(run.managed);
 	store_row_free(&run.row);
 	store_content_free(&run.content);

@@ -1,4 +1,5 @@
 #include "engine/checking.h"
+#include "engine/medium.h"
 
 static int verify_licenses(struct tally *tally, struct backup_reader *reader,
     const struct filter *filter, const struct belief *belief, rh_error *error)
@@ -95,14 +96,17 @@ static int judge(
  * Only the newest generation counts: an older one that is whole must not hide
  * that the newest is not.
  */
-static int verify_newest(struct tally *tally, struct opening *opening, struct rh_store *store,
-    const struct filter *filter, rh_error *error)
+static int verify_newest(struct tally *tally, struct opening *opening,
+    const struct workplace *place, struct rh_store *store, const struct filter *filter,
+    rh_error *error)
 {
 	struct backup_state state = {.condition = BACKUP_UNKNOWN};
 	int code;
 
 	report_event(tally->report, RH_EVENT_BEGIN);
 	code = look(tally, opening, &state, error);
+	if (code == RH_OK && state.condition == BACKUP_LOST)
+		code = medium_check(place, error);
 	if (code == RH_OK)
 		code = read_licenses(tally, opening, store, filter, error);
 	return code == RH_OK ? judge(&opening->generations[0], &state, error) : code;
@@ -114,6 +118,7 @@ int rh_verify(rh_store *store, const char *path, const rh_open_options *options,
 	const rh_open_options defaults = RH_OPEN_OPTIONS_INIT;
 	struct opening opening = {0};
 	struct filter filter = {0};
+	struct workplace place = {.known = false};
 	struct report report;
 	rh_summary counts = {0};
 	struct tally tally = {.report = &report, .summary = &counts};
@@ -125,10 +130,13 @@ int rh_verify(rh_store *store, const char *path, const rh_open_options *options,
 	options = options != NULL ? options : &defaults;
 	report_init(&report, listener, RH_OPERATION_VERIFY);
 	code = opening_options(options, &filter, error);
+	if (code == RH_OK && path != NULL)
+		medium_begin(&place, &report, path, store, "");
 	if (code == RH_OK)
 		code = opening_begin(&opening, store, path, options, error);
 	if (code == RH_OK)
-		code = verify_newest(&tally, &opening, store, &filter, error);
+		code = verify_newest(&tally, &opening, &place, store, &filter, error);
+	code = medium_explain(&place, code, error);
 	opening_end(&opening);
 	filter_free(&filter);
 	if (summary != NULL)

@@ -119,17 +119,17 @@ static void main_job(void **state)
 	listener = kit_listener(&heard);
 	assert_int_equal(rh_restore(new, kit->media, &open, &listener, &summary, &error),
 	    RH_E_SECRET_NEEDED);
-	assert_int_equal(heard.types[0], RH_EVENT_CONNECTING);
+	assert_int_equal(heard.types[1], RH_EVENT_CONNECTING);
 	assert_int_equal(heard.codes[heard.count - 1], RH_E_SECRET_NEEDED);
 	open.recovery_key = key;
 	listener = kit_listener(&heard);
 	assert_int_equal(
 	    rh_restore(new, kit->media, &open, &listener, &summary, &error), RH_OK);
 	assert_int_equal(summary.done, 2970);
-	assert_int_equal(heard.types[0], RH_EVENT_CONNECTING);
-	assert_int_equal(heard.types[1], RH_EVENT_DISCONNECTING);
-	assert_int_equal(heard.types[2], RH_EVENT_BEGIN);
-	assert_int_equal(heard.types[3], RH_EVENT_TOTALS);
+	assert_int_equal(heard.types[1], RH_EVENT_CONNECTING);
+	assert_int_equal(heard.types[2], RH_EVENT_DISCONNECTING);
+	assert_int_equal(heard.types[3], RH_EVENT_BEGIN);
+	assert_int_equal(heard.types[4], RH_EVENT_TOTALS);
 	assert_int_equal(kit_heard(&heard, RH_EVENT_LICENSE), 0);
 	assert_int_equal(heard.ends, 1);
 	assert_true(kit_same(old, new));
