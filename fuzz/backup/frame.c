@@ -1,7 +1,9 @@
 /*
  * A frame of licences.  First byte odd: the rest is a frame as in a file; even: it is the
  * tar that is packed into one, so that the fuzzer need not guess a checksum of zstd; then
- * the checksums of tar are put right as well.
+ * the checksums of tar are put right as well.  With bit 1 two bytes say how much of it is of
+ * the licences, and what follows is their manifest; bit 2: cut, at a place that the last byte
+ * says; bit 3: alone.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -77,28 +79,51 @@ static void parse(const struct backup_frame *frame)
 	frame_parser_free(parser);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+/* Puts a part of the input into the frame. */
+static void put(struct buffer *part, bool packed, const uint8_t *data, size_t size)
 {
 	static ZSTD_CCtx *compressor;
 	struct buffer tar = {0};
-	struct backup_frame frame = {0};
 
 	if (compressor == NULL && zframe_compressor(&compressor, NULL) != RH_OK)
 		abort();
-	if (size == 0)
-		return 0;
-	if (data[0] % 2 == 1) {
-		if (buffer_append(&frame.licenses, data + 1, size - 1, NULL) != RH_OK)
+	if (packed) {
+		if (buffer_append(part, data, size, NULL) != RH_OK)
 			abort();
-	} else {
-		if (buffer_append(&tar, data + 1, size - 1, NULL) != RH_OK)
-			abort();
-		mend(tar.data, tar.size);
-		if (zframe_pack(compressor, tar.data, tar.size, &frame.licenses, NULL) != RH_OK)
-			abort();
+		return;
 	}
-	parse(&frame);
+	if (buffer_append(&tar, data, size, NULL) != RH_OK)
+		abort();
+	mend(tar.data, tar.size);
+	if (zframe_pack(compressor, tar.data, tar.size, part, NULL) != RH_OK)
+		abort();
 	buffer_free(&tar);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct backup_frame frame = {0};
+	bool packed;
+	size_t first;
+
+	if (size < 4)
+		return 0;
+	packed = (data[0] & 1) != 0;
+	frame.cut = (data[0] & 4) != 0;
+	frame.alone = (data[0] & 8) != 0;
+	if ((data[0] & 2) != 0) {
+		first = (size_t)data[1] << 8 | data[2];
+		if (first > size - 3)
+			first = size - 3;
+		if (first > 0)
+			put(&frame.licenses, packed, data + 3, first);
+		put(&frame.manifest, packed, data + 3 + first, size - 3 - first);
+	} else {
+		put(&frame.licenses, packed, data + 1, size - 1);
+	}
+	if (frame.cut)
+		frame.licenses.size = frame.licenses.size * data[size - 1] / UINT8_MAX;
+	parse(&frame);
 	backup_frame_free(&frame);
 	return 0;
 }

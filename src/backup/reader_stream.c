@@ -15,7 +15,7 @@ static const uint8_t magic[] = {0x28, 0xb5, 0x2f, 0xfd}; /* of zstd, RFC 8878, 3
  * What looking at bytes that are no frame may cost, in bytes: so that a file that is full of
  * starts of frames takes no longer than one of its size should.
  */
-#define EFFORT_FREE (UINT64_C(64) << 20)
+#define EFFORT_FREE (UINT64_C(16) << 20)
 #define EFFORT_SHARE 32
 
 void stream_free(struct stream *stream)
