@@ -8,6 +8,7 @@
 #include "base/pipeline.h"
 
 #include "backup/parity.h"
+#include "backup/sink.h"
 
 /* Bytes of the backup that are in one item: neighbouring stripes, so that reads are long. */
 #define BAND_SIZE ((size_t)2 << 20)
@@ -291,7 +292,8 @@ int parity_write(const struct parity_target *target, unsigned percent,
 	if (code == RH_OK)
 		code = write_table(&run, root, error);
 	if (code == RH_OK)
-		code = file_sync(target->out, target->out_display, error);
+		code = flush_in_steps(target->out, 0, (uint64_t)run.shape.pages * PARITY_BLOCK,
+		    target->out_display, stop, context, error);
 	if (code == RH_OK)
 		code = read_back(&run, root, error);
 	if (code == RH_OK && ret_bytes != NULL)

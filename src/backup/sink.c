@@ -42,22 +42,64 @@ void sink_free(struct sink *sink)
 	free(sink->read_block);
 }
 
-void sink_open(struct sink *sink, int fd, const char *display)
-{
-	struct statfs system;
-
-	sink->fd = fd;
-	sink->display = display;
-	/* What lies behind FUSE hears of fsync and of no ranges. */
-	sink->ranges = fstatfs(fd, &system) == 0 && system.f_type != FUSE_SUPER_MAGIC;
-}
-
 uint64_t sink_bytes(const struct sink *sink)
 {
 	return sink->size + sink->used;
 }
 
 /* ---- Flushing ---- */
+
+/* What lies behind FUSE hears of fsync and of no ranges. */
+static bool flushes_ranges(int fd)
+{
+	struct statfs system;
+
+	return fstatfs(fd, &system) == 0 && system.f_type != FUSE_SUPER_MAGIC;
+}
+
+/* A range alone; ${*ranges} false, and nothing is flushed, if the file system cannot. */
+static int flush_range(
+    int fd, uint64_t at, size_t size, const char *display, bool *ranges, rh_error *error)
+{
+	const unsigned whole =
+	    SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+
+	while (sync_file_range(fd, (off_t)at, (off_t)size, whole) != 0) {
+		if (errno == EINTR)
+			continue;
+		*ranges =
+		    errno != EINVAL && errno != ESPIPE && errno != ENOSYS && errno != ENOTSUP;
+		/* Told only once: no fsync would tell it again. */
+		return *ranges
+			   ? error_errno(error, RH_E_WRITE, errno, "cannot flush %s", display)
+			   : RH_OK;
+	}
+	return RH_OK;
+}
+
+static int ask(int (*stop)(void *context), void *context, rh_error *error)
+{
+	if (stop != NULL && stop(context) != 0)
+		return error_set(error, RH_E_CANCELED, "stopped on request");
+	return RH_OK;
+}
+
+int flush_in_steps(int fd, uint64_t from, uint64_t to, const char *display,
+    int (*stop)(void *context), void *context, rh_error *error)
+{
+	bool ranges = flushes_ranges(fd);
+	int code = RH_OK;
+
+	while (code == RH_OK && ranges && from < to) {
+		size_t size = to - from < BLOCK_SIZE ? (size_t)(to - from) : BLOCK_SIZE;
+
+		code = ask(stop, context, error);
+		if (code == RH_OK)
+			code = flush_range(fd, from, size, display, &ranges, error);
+		from += size;
+	}
+	return code == RH_OK ? file_sync(fd, display, error) : code;
+}
 
 /* All that was written. */
 static int flush_data(struct sink *sink, rh_error *error)
@@ -70,26 +112,18 @@ static int flush_data(struct sink *sink, rh_error *error)
 	return RH_OK;
 }
 
-/* The next block, as far as it was written. */
+/* The next block; all that was written where that cannot be. */
 static int flush_block(struct sink *sink, rh_error *error)
 {
-	const unsigned whole =
-	    SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
-	uint64_t left = sink->size - sink->flushed;
-	size_t size = left < BLOCK_SIZE ? (size_t)left : BLOCK_SIZE;
+	int code = RH_OK;
 
-	while (sync_file_range(sink->fd, (off_t)sink->flushed, (off_t)size, whole) != 0) {
-		if (errno == EINTR)
-			continue;
-		if (errno != EINVAL && errno != ESPIPE && errno != ENOSYS && errno != ENOTSUP)
-			/* Told only once: no fsync would tell it again. */
-			return error_errno(
-			    error, RH_E_WRITE, errno, "cannot flush %s", sink->display);
-		sink->ranges = false;
+	if (sink->ranges)
+		code = flush_range(
+		    sink->fd, sink->flushed, BLOCK_SIZE, sink->display, &sink->ranges, error);
+	if (!sink->ranges)
 		return flush_data(sink, error);
-	}
-	sink->flushed += size;
-	return RH_OK;
+	sink->flushed += BLOCK_SIZE;
+	return code;
 }
 
 /* ---- Reading back ---- */
@@ -126,13 +160,20 @@ static int check_behind(struct sink *sink, size_t size, rh_error *error)
 		sync_file_range(
 		    sink->fd, (off_t)(sink->size - size), (off_t)size, SYNC_FILE_RANGE_WRITE);
 	if (sink->size - sink->flushed >= BEHIND_SIZE)
-		code = sink->ranges ? flush_block(sink, error) : flush_data(sink, error);
+		code = flush_block(sink, error);
 	if (code == RH_OK && sink->flushed - sink->checked >= BLOCK_SIZE)
 		code = check_block(sink, error);
 	return code;
 }
 
 /* ---- Writing ---- */
+
+void sink_open(struct sink *sink, int fd, const char *display)
+{
+	sink->fd = fd;
+	sink->display = display;
+	sink->ranges = flushes_ranges(fd);
+}
 
 static int write_block(struct sink *sink, rh_error *error)
 {
@@ -192,26 +233,15 @@ static int compare(struct sink *sink, rh_error *error)
 	return RH_OK;
 }
 
-static int ask(int (*stop)(void *context), void *context, rh_error *error)
-{
-	if (stop != NULL && stop(context) != 0)
-		return error_set(error, RH_E_CANCELED, "stopped on request");
-	return RH_OK;
-}
-
 int sink_finish(struct sink *sink, int (*stop)(void *context), void *context, rh_error *error)
 {
 	int code = write_block(sink, error);
 
-	if (code == RH_OK)
+	if (code == RH_OK) {
 		sink_release(sink);
-	while (code == RH_OK && sink->ranges && sink->flushed < sink->size) {
-		code = ask(stop, context, error);
-		if (code == RH_OK)
-			code = flush_block(sink, error);
+		code = flush_in_steps(
+		    sink->fd, sink->flushed, sink->size, sink->display, stop, context, error);
 	}
-	if (code == RH_OK)
-		code = file_sync(sink->fd, sink->display, error);
 	sink->flushed = sink->size;
 	while (code == RH_OK && sink->checked < sink->size) {
 		code = ask(stop, context, error);

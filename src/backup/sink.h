@@ -38,6 +38,13 @@ uint64_t sink_bytes(const struct sink *sink);
  */
 int sink_finish(struct sink *sink, int (*stop)(void *context), void *context, rh_error *error);
 
+/*
+ * Flushes a file, its bytes from ${from} to ${to} a MiB at a time, if the file system can, and
+ * asks ${stop} before each.
+ */
+int flush_in_steps(int fd, uint64_t from, uint64_t to, const char *display,
+    int (*stop)(void *context), void *context, rh_error *error);
+
 /* ---- reserve.c: room on the medium ---- */
 
 /*

@@ -360,6 +360,11 @@ static void flushed_behind(void **state)
 	assert_in_range(write_large(*state), 16, 18);
 	assert_int_equal(plan.data_flushes, 0);
 
+	/* Each MiB of parity is flushed in its turn, too, and read back by two. */
+	sample_parity = 100;
+	assert_true(write_large(*state) >= 16 + 24 + 12);
+	sample_parity = 0;
+
 	forget_plan();
 	plan.no_ranges = true;
 	assert_in_range(write_large(*state), 1, 18);
