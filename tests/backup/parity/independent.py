@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """Reads a parity file by FORMAT.md, "Parity", alone: finds the bad blocks of a backup and mends them.
 
-usage: independent.py MAKER
+usage: independent.py MAKER FORMAT.md
 
-MAKER FILE OUT PERCENT writes the parity of FILE.  Nothing else of Rehost takes part: the arithmetic
+MAKER FILE OUT PERCENT writes the parity of FILE.  The document's vectors are made, too.  Nothing else of Rehost takes part: the arithmetic
 of the field, the layout and the table are written here a second time, out of the document.
 """
 import hashlib
 import os
 import random
+import re
 import struct
 import subprocess
 import sys
@@ -110,10 +111,9 @@ def head(page):
 
 def mend(backup, parity):
     pages = [parity[i:i + BLOCK] for i in range(0, len(parity), BLOCK)]
-    size, percent, _, name, root = next(h for h in map(head, pages) if h)
+    ours = NAME.encode().ljust(64, b"\0")
+    size, percent, _, name, root = next(h for h in map(head, pages) if h and h[3] == ours)
     layout = Layout(size, percent)
-    if name.rstrip(b"\0").decode() != NAME:
-        raise SystemExit("of another backup")
 
     def page(what):
         place = layout.place[what]
@@ -169,6 +169,32 @@ def mend(backup, parity):
     return bytes(out[:size]), bad
 
 
+def splitmix64(state):
+    mask = (1 << 64) - 1
+    while True:
+        state = state + 0x9e3779b97f4a7c15 & mask
+        z = (state ^ state >> 30) * 0xbf58476d1ce4e5b9 & mask
+        z = (z ^ z >> 27) * 0x94d049bb133111eb & mask
+        yield z ^ z >> 31
+
+
+def vectors(path, parity, document):
+    rows = re.findall(r"^\| ([0-9,]+) \| (\d+) \| ([0-9, ]+) \| ([0-9, ]+) \| (\d+) \| `([0-9a-f]{64})` \|$",
+                      document, re.M)
+    assert len(rows) == 3, rows
+    for size, percent, stripes, groups, pages, digest in rows:
+        size, percent = int(size.replace(",", "")), int(percent)
+        layout, stream = Layout(size, percent), splitmix64(size)
+        assert stripes == "%d, %d, %d, %d" % (layout.N, layout.S, layout.k, layout.m), stripes
+        assert groups == "%d, %d, %d" % (layout.P, layout.G, layout.kt), groups
+        assert int(pages) == len(layout.place), pages
+        with open(path, "wb") as file:
+            file.write(bytes(next(stream) >> 56 for _ in range(size)))
+        subprocess.run([sys.argv[1], path, parity, str(percent)], check=True)
+        with open(parity, "rb") as file:
+            assert sha(file.read()).hex() == digest, size
+
+
 def main():
     chance = random.Random(5)
     with tempfile.TemporaryDirectory() as folder:
@@ -192,6 +218,7 @@ def main():
             mended, bad = mend(bytes(spoilt), bytes(worn))
             assert mended == whole, "%d bytes at %d %%" % (size, percent)
             assert bad == min(hits, up(size, BLOCK)), (bad, hits)
+        vectors(path, parity, open(sys.argv[2], encoding="utf-8").read())
     print("the document is enough")
 
 

@@ -166,6 +166,22 @@ static void encodes(void **state)
 	}
 }
 
+/* FORMAT.md, "Parity", "Vectors". */
+static void bytes_of_three(void **state)
+{
+	uint8_t bytes[5] = {1, 2, 3};
+	uint8_t *runs[5];
+	struct parity_encoder *encoder = NULL;
+	(void)state;
+
+	for (size_t i = 0; i < 5; i++)
+		runs[i] = &bytes[i];
+	expect_ok(parity_encoder_new(3, 2, &encoder, &error));
+	parity_encode(encoder, 1, runs, runs + 3);
+	assert_memory_equal(bytes, "\1\2\3\xf6\x9a", 5);
+	parity_encoder_free(encoder);
+}
+
 /* Loses what ${there} says, and gets it back, or hears that it cannot. */
 static void lose(const struct runs *whole, const bool *there)
 {
@@ -437,6 +453,7 @@ int main(void)
 	    cmocka_unit_test(places),
 	    cmocka_unit_test(names),
 	    cmocka_unit_test(encodes),
+	    cmocka_unit_test(bytes_of_three),
 	    cmocka_unit_test(decodes),
 	    cmocka_unit_test(no_codes),
 	    WITH_DIRECTORY(whole),
