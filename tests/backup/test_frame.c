@@ -135,6 +135,8 @@ static void size_is_an_upper_bound(void **state)
 	expect_ok(frame_finish(builder, &frame, &error));
 	expect_ok(zframe_unpack(
 	    decompressor, frame->licenses.data, frame->licenses.size, FRAME_MAX, &tar, &error));
+	expect_ok(zframe_append(
+	    decompressor, frame->manifest.data, frame->manifest.size, FRAME_MAX, &tar, &error));
 	assert_true(tar.size <= size + 2 * TAR_BLOCK);
 	buffer_free(&tar);
 	ZSTD_freeDCtx(decompressor);
@@ -186,6 +188,56 @@ static void builder_refuses(void **state)
 	}
 	assert_int_equal(code, RH_E_ARGUMENT);
 	assert_int_equal(added, FRAME_MAX / FRAME_DOCUMENT_MAX);
+	frame_builder_free(builder);
+}
+
+/* Adds ${count} licences that are nothing but facts; false if one was refused. */
+static bool add_facts(struct frame_builder *builder, unsigned count)
+{
+	static char facts[FRAME_FACTS_MAX];
+	char component[16];
+	struct frame_license license = {
+	    .component = component, .document = "", .facts = facts, .facts_size = sizeof facts};
+	int code = RH_OK;
+
+	memset(facts, 'f', sizeof facts);
+	expect_ok(frame_begin(builder, 1, TIME, &error));
+	for (unsigned i = 0; i < count && code == RH_OK; i++) {
+		snprintf(component, sizeof component, "a%u", i);
+		code = frame_add(builder, &license, NULL);
+	}
+	assert_true(code == RH_OK || code == RH_E_ARGUMENT);
+	return code == RH_OK;
+}
+
+static int count_facts(void *context, const struct frame_license *license, rh_error *error)
+{
+	(void)error;
+	assert_int_equal(license->facts_size, FRAME_FACTS_MAX);
+	++*(unsigned *)context;
+	return RH_OK;
+}
+
+/* A manifest has the limit of a frame, too, and a parser takes the largest. */
+static void largest_manifest(void **state)
+{
+	struct frame_builder *builder = NULL;
+	struct frame_parser *parser = NULL;
+	const struct backup_frame *frame = NULL;
+	unsigned count = FRAME_MAX / FRAME_FACTS_MAX, given = 0;
+
+	(void)state;
+	expect_ok(frame_builder_new(&builder, &error));
+	expect_ok(frame_parser_new(&parser, &error));
+	while (!add_facts(builder, count))
+		count--;
+	assert_true(count > FRAME_MAX / FRAME_FACTS_MAX * 9 / 10);
+	/* More than a frame that ends at FRAME_TARGET can hold. */
+	assert_true(count * frame_license_size(0, 0, 0) > FRAME_TARGET);
+	expect_ok(frame_finish(builder, &frame, &error));
+	expect_ok(frame_parse(parser, frame, count_facts, NULL, &given, &error));
+	assert_int_equal(given, count);
+	frame_parser_free(parser);
 	frame_builder_free(builder);
 }
 
@@ -682,6 +734,7 @@ int main(void)
 	    cmocka_unit_test(builder_and_parser_are_used_again),
 	    cmocka_unit_test(size_is_an_upper_bound),
 	    cmocka_unit_test(builder_refuses),
+	    cmocka_unit_test(largest_manifest),
 	    cmocka_unit_test(damage_stays_local),
 	    cmocka_unit_test(manifest_in_another_order),
 	    cmocka_unit_test(later_versions_may_add_members),
