@@ -95,6 +95,22 @@ class Backup(Case):
         run = self.run_rehost("inspect", self.stick, status=DONE)
         self.assertEqual(run.out.count("\nOlder "), 2)
 
+    def test_parity(self):
+        sizes = []
+        for arguments in ([], ["--parity", "0"], ["--parity", "10"], ["--parity", "100"]):
+            self.run_rehost("backup", "--overwrite", *arguments, self.stick, status=PARTIAL)
+            sizes.append([path.stat().st_size for path in self.stick.glob("*.parity")])
+        self.assertEqual(sizes[1], [])
+        self.assertEqual(sizes[0], sizes[2])
+        self.assertGreaterEqual(sizes[3][0], next(self.stick.glob("*.age")).stat().st_size)
+
+    def test_medium(self):
+        """What it goes to is said before anything else, and not if nothing is to be said."""
+        run = self.run_rehost("backup", self.stick, status=PARTIAL)
+        self.assertRegex(run.err, r"\Ato [^\n]+ free\n")
+        run = self.run_rehost("--quiet", "backup", "--overwrite", self.stick, status=PARTIAL)
+        self.assertEqual(run.err, "")
+
     def test_no_secret_in_a_log(self):
         run = self.run_rehost("backup", self.stick, status=PARTIAL)
         self.assertIn("rehost recovery show", run.err)
