@@ -201,8 +201,14 @@ static int take_licenses(
 	if (code == RH_OK)
 		code =
 		    pairs_licenses(&reader->pairs, piece, within, within && piece->cut, error);
-	if (code != RH_OK || !pairs_crowded(&reader->pairs))
-		return code;
+	return code;
+}
+
+/* Whoever waits too long goes alone behind damage, and else is some. */
+static int check_crowd(struct backup_reader *reader, rh_error *error)
+{
+	if (!pairs_crowded(&reader->pairs))
+		return RH_OK;
 	if (reader->stream.lost == 0)
 		return error_set(error, RH_E_BACKUP_CORRUPT,
 		    "%s has too many licences without their manifests", reader->display);
@@ -224,26 +230,27 @@ static int take_end(struct backup_reader *reader, rh_error *error)
 
 static int take_piece(struct backup_reader *reader, rh_error *error)
 {
-	bool lost;
+	ZSTD_DCtx *by_content;
 	struct piece piece;
 	int code = stream_next(&reader->stream, &piece, error);
 
 	if (code != RH_OK)
 		return code;
-	lost = reader->stream.lost > 0;
 	switch (piece.kind) {
 	case FRAME_LICENSES:
-		return take_licenses(reader, &piece, error);
+		code = take_licenses(reader, &piece, error);
+		break;
 	case FRAME_MANIFEST:
-		return pairs_manifest(
-		    &reader->pairs, &piece, lost ? reader->stream.decompressor : NULL, error);
+		by_content = reader->stream.lost > 0 ? reader->stream.decompressor : NULL;
+		code = pairs_manifest(&reader->pairs, &piece, by_content, error);
+		break;
 	case FRAME_OTHER:
-		return RH_OK;
+		break;
 	case FRAME_ARCHIVE_END:
 	case FRAME_NONE:
-		break;
+		return take_end(reader, error);
 	}
-	return take_end(reader, error);
+	return code == RH_OK ? check_crowd(reader, error) : code;
 }
 
 int backup_reader_next(

@@ -12,9 +12,6 @@
 
 const uint8_t book_key[KEY_SIZE] = "a key that is for proofs in test";
 
-/* How many frames a manifest stays behind. */
-#define BEHIND 8
-
 /* ---- Writing ---- */
 
 static struct book_frame *new_frame(struct book *book, enum book_kind kind)
@@ -185,6 +182,12 @@ static void seal(struct book *book)
 void book_make(
     struct book *book, int version, unsigned frames, unsigned per_frame, size_t document_size)
 {
+	book_make_behind(book, version, frames, per_frame, document_size, 8);
+}
+
+void book_make_behind(struct book *book, int version, unsigned frames, unsigned per_frame,
+    size_t document_size, unsigned behind)
+{
 	static const uint8_t zeros[TAR_END_SIZE];
 	struct text *texts = calloc(frames, sizeof *texts);
 	struct buffer end = {0};
@@ -193,11 +196,11 @@ void book_make(
 	*book = (struct book){
 	    .version = version, .licenses = frames * per_frame, .document_size = document_size};
 	put_header(book);
-	for (unsigned i = 0; i < frames + BEHIND; i++) {
+	for (unsigned i = 0; i < frames + behind; i++) {
 		if (i < frames)
 			put_licenses(book, i, per_frame, &texts[i]);
-		if (version >= 3 && i >= BEHIND)
-			put_late(book, i - BEHIND, &texts[i - BEHIND]);
+		if (version >= 3 && i >= behind)
+			put_late(book, i - behind, &texts[i - behind]);
 	}
 	expect_ok(buffer_append(&end, zeros, sizeof zeros, &error));
 	put_frame(book, new_frame(book, BOOK_END), &end);

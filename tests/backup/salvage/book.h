@@ -50,6 +50,9 @@ struct book {
 /* ${frames} frames of ${per_frame} licences. */
 void book_make(
     struct book *book, int version, unsigned frames, unsigned per_frame, size_t document_size);
+/* The same, with each manifest behind the frame of licences that is ${behind} later. */
+void book_make_behind(struct book *book, int version, unsigned frames, unsigned per_frame,
+    size_t document_size, unsigned behind);
 void book_free(struct book *book);
 
 /* Key of the proofs in it. */
