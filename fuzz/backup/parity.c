@@ -229,9 +229,10 @@ static void mend(const struct pair *pair, bool forged)
 	must((code == RH_E_PARITY) == (before.condition == BACKUP_UNKNOWN));
 	if (code == RH_OK)
 		must(before.condition != BACKUP_LOST && check().condition == BACKUP_WHOLE);
+	/* Zeros that were missing at an end can be there now, so less may be lost. */
 	if (code == RH_E_BACKUP_CORRUPT)
 		must((before.condition == BACKUP_LOST || forged) &&
-		     check().condition == BACKUP_LOST);
+		     check().condition != BACKUP_WHOLE);
 	if (code == RH_E_PARITY || before.condition == BACKUP_WHOLE)
 		must(same(&backup, &pair->backup) && same(&parity, &pair->parity));
 	if (!forged && code == RH_OK)
