@@ -8,11 +8,13 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,12 +24,14 @@ ssize_t __wrap_write(int fd, const void *bytes, size_t size);
 int __wrap_fsync(int fd);
 int __wrap_fdatasync(int fd);
 int __wrap_sync_file_range(int fd, off64_t offset, off64_t size, unsigned flags);
+int __wrap_fstatfs64(int fd, struct statfs64 *system);
 int __wrap_renameat(int from, const char *old, int to, const char *name);
 int __wrap_unlinkat(int fd, const char *name, int flags);
 ssize_t __real_write(int fd, const void *bytes, size_t size);
 int __real_fsync(int fd);
 int __real_fdatasync(int fd);
 int __real_sync_file_range(int fd, off64_t offset, off64_t size, unsigned flags);
+int __real_fstatfs64(int fd, struct statfs64 *system);
 int __real_renameat(int from, const char *old, int to, const char *name);
 int __real_unlinkat(int fd, const char *name, int flags);
 
@@ -40,6 +44,8 @@ static struct {
 	int errnum; /* 0: it ends the process */
 	bool interrupted; /* every other call */
 	bool no_ranges; /* the file system cannot flush a range */
+	bool fuse; /* it seems to, and does not */
+	size_t range_flushes;
 	size_t unflushed; /* bytes since the last flush */
 	size_t most_unflushed;
 	size_t data_flushes;
@@ -98,7 +104,17 @@ int __wrap_sync_file_range(int fd, off64_t offset, off64_t size, unsigned flags)
 		errno = ENOSYS;
 		return -1;
 	}
+	plan.range_flushes++;
 	return fails() ? -1 : __real_sync_file_range(fd, offset, size, flags);
+}
+
+int __wrap_fstatfs64(int fd, struct statfs64 *system)
+{
+	int result = __real_fstatfs64(fd, system);
+
+	if (plan.fuse)
+		system->f_type = FUSE_SUPER_MAGIC;
+	return result;
 }
 
 int __wrap_renameat(int from, const char *old, int to, const char *name)
@@ -368,6 +384,13 @@ static void flushed_behind(void **state)
 	forget_plan();
 	plan.no_ranges = true;
 	assert_in_range(write_large(*state), 1, 18);
+	assert_int_equal(plan.data_flushes, 3);
+	assert_true(plan.most_unflushed <= (size_t)9 << 20);
+
+	forget_plan();
+	plan.fuse = true;
+	assert_in_range(write_large(*state), 1, 18);
+	assert_int_equal(plan.range_flushes, 0);
 	assert_int_equal(plan.data_flushes, 3);
 	assert_true(plan.most_unflushed <= (size_t)9 << 20);
 	free_frames();

@@ -136,9 +136,11 @@ static void one_writer_at_a_time(void **state)
 static void stale_parts_go(void **state)
 {
 	static const char *const stale[] = {
-	    "licenses-20261122T151000Z-0123456789abcdef.age.part", "recovery.age.part",
+	    "licenses-20261122T151000Z-0123456789abcdef.age.part",
+	    "licenses-20261122T151000Z-0123456789abcdef.parity.part", "recovery.age.part",
 	    "HOW-TO-OPEN.txt.part"};
 	static const char *const others[] = {"licenses.age.part", "music.part", ".part",
+	    ".parity.part", "licenses-20261122T151000Z-0123456789abcdef.parity",
 	    "licenses-20261122T151000Z-0123456789abcdef.part", "recovery.age", "notes.txt"};
 	struct backup_generation *generations = NULL;
 	struct backup_directory *directory;
@@ -435,6 +437,8 @@ static void how_to_open(void **state)
 	assert_non_null(
 	    strstr((char *)text.data, "age -d -i KEY licenses-TIME-ID.age | zstd -d | tar x"));
 	assert_non_null(strstr((char *)text.data, "recovery.age"));
+	assert_non_null(strstr((char *)text.data, "\n    rehost verify .\n"));
+	assert_non_null(strstr((char *)text.data, "\n    rehost repair .\n"));
 	for (const char *line = (char *)text.data; *line != '\0';) {
 		size_t length = strcspn(line, "\n");
 
