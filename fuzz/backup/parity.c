@@ -227,6 +227,7 @@ static void mend(const struct pair *pair, bool forged)
 	must(code == RH_OK || code == RH_E_PARITY || code == RH_E_BACKUP_CORRUPT ||
 	     (code == RH_E_READ_BACK && forged));
 	must((code == RH_E_PARITY) == (before.condition == BACKUP_UNKNOWN));
+	must((code == RH_OK) == (state.condition == BACKUP_WHOLE));
 	if (code == RH_OK)
 		must(before.condition != BACKUP_LOST && check().condition == BACKUP_WHOLE);
 	/* Zeros that were missing at an end can be there now, so less may be lost. */

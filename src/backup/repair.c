@@ -284,7 +284,6 @@ static int look_again(struct repair *repair, rh_error *error)
 	code = parity_map_make(&out, repair->out, repair->display, &quiet, &map, error);
 	if (code != RH_OK)
 		return code;
-	repair->state->condition = BACKUP_WHOLE;
 	if (repair->map.lost_blocks > 0) {
 		repair->state->condition = BACKUP_LOST;
 		code = repair_lost(repair, error);
@@ -292,6 +291,8 @@ static int look_again(struct repair *repair, rh_error *error)
 		code = read_back_failed(repair->display, error);
 	} else {
 		code = walk_table(repair, true, error);
+		if (code == RH_OK)
+			repair->state->condition = BACKUP_WHOLE;
 	}
 	parity_map_free(&map);
 	return code;
