@@ -428,6 +428,31 @@ class Place:
         return found
 
 
+# Programs of tests/backup that say nothing about a medium, and tests that need what no FAT has.
+OTHER_TESTS = {"frozen": "reads backups of the source tree", "media": "reads tables of invented media",
+               **dict.fromkeys(("mended", "pairs", "rot", "salvage"), "damage what they have in memory")}
+LEFT_OUT = {"permission_denied": "FAT has no permissions"}
+LEFT_OUT_FUSE = {**LEFT_OUT, **dict.fromkeys(("every_call_fails", "flushed_behind"),
+                                             "through FUSE it is flushed in fewer calls")}
+
+
+def backup_tests():
+    """The programs of tests/backup that work in a directory of $TMPDIR; $REHOST_BACKUP_TESTS is where they are built."""
+    found = [path for path in pathlib.Path(os.environ["REHOST_BACKUP_TESTS"]).rglob("test-backup-*")
+             if path.is_file() and os.access(path, os.X_OK)]
+    expect(found, "no tests in %s", os.environ["REHOST_BACKUP_TESTS"])
+    return sorted(path.resolve() for path in found if path.name.rpartition("-")[2] not in (*OTHER_TESTS, "memory"))
+
+
+def check_tests(name, status, text, left_out):
+    """How many tests of the program passed; no others than those may fail."""
+    failed = set(re.findall(r"^\[  FAILED  \] (\w+)$", text, re.M))
+    expect(failed <= set(left_out) and (status == 0) == (not failed), "%s ended with %d: %s", name, status, text[-3000:])
+    for test in failed:
+        print("left out: %s: %s" % (test, left_out[test]))
+    return len(re.findall(r"^\[       OK \]", text, re.M))
+
+
 def tool(*command, status=(0,), seconds=WAIT):
     """Runs another program; its output."""
     try:
