@@ -294,7 +294,7 @@ static int check_existing(struct backup_directory *directory, bool overwrite, rh
 	if (code != RH_OK)
 		return code;
 	for (size_t i = 0; i < count && !overwrite && code == RH_OK; i++)
-		if (generations[i].whole)
+		if (generations[i].whole || generations[i].mendable)
 			code = error_set(error, RH_E_BACKUP_EXISTS, "%s holds the backup %s",
 			    backup_directory_path(directory), generations[i].file);
 	free(generations);
