@@ -8,6 +8,7 @@ usage: full.py REHOST [SEED]
 """
 import errno
 import os
+import re
 
 import kit
 
@@ -17,7 +18,7 @@ PAGE = 4096
 
 class Test:
     def __init__(self, place):
-        self.place, self.runs = place, 0
+        self.place, self.runs, self.told = place, 0, 0
         place.make_stores(LICENCES)
         directory = place.top / "measured"
         directory.mkdir()
@@ -31,6 +32,7 @@ class Test:
 
     def expect_full(self, run, medium, before):
         kit.expect(run.status == kit.ENVIRONMENT and run.code == "E_FULL", "not full: %s", run)
+        self.told += re.search(r"needs about \S+ \S+ more", run.last["text"]) is not None
         kit.expect(kit.parts(medium) == [], "left on the medium: %s", os.listdir(medium))
         after = kit.content(medium)
         # The page for people may be there already; no backup changes.
@@ -166,6 +168,9 @@ def test(place):
             raise kit.Broken("%s: %s" % (way.__name__, error))
         place.check_store("grown", place.grown)
         print("%-20s %d backups" % (way.__name__, full.runs - runs), flush=True)
+    # The others came so near that only the writing shows it, or lacked something else than room.
+    print("%d were told how much is missing" % full.told)
+    kit.expect(full.told >= 20, "only %d were told how much is missing", full.told)
 
 
 if __name__ == "__main__":

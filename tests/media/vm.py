@@ -27,6 +27,7 @@ class Test:
         place.make_stores(LICENCES)
         root = machine.Root(place.top / "root")
         root.program(place.program)
+        root.program(shutil.which("fsck.fat"))
         self.tests = [root.program(path).name for path in kit.backup_tests()]
         for name in ("old", "grown"):
             shutil.copytree(place.top / name, root.folder / name)
@@ -143,11 +144,23 @@ class Test:
             self.plug()
             allowed = [digest_of(self.place.grown)] + ([digest_of(self.place.old)] if hit else [])
             kit.expect(self.restored() in allowed, "neither the old nor the new backup: %s", self.names())
-            self.rehost("backup", "/mnt", "--store", "/grown", "--overwrite")
+            self.again()
             kit.expect(self.restored() == allowed[0], "the next backup is not complete")
             kit.expect(not [name for name in self.names() if ".part" in name], "left: %s", self.names())
             self.check_stores()
         kit.expect(hits > PULLS // 4, "only %d of %d hit the run", hits, PULLS)
+
+    def again(self):
+        """The same run.  FAT has no journal: where the kernel finds it torn it makes it read-only, and it is mended first."""
+        command = self.command("backup", "/mnt", "--store", "/grown", "--overwrite")
+        said = self.machine.run(command + "; echo status=$?")
+        if "Read-only file system" in said and "FAT-fs" in self.machine.run("dmesg | tail -n 20"):
+            print("FAT is torn, and repaired by fsck.fat", flush=True)
+            self.machine.run("d=$(grep ' /mnt ' /proc/mounts | cut -d ' ' -f 1) && umount /mnt && "
+                             "{ fsck.fat -a $d || true; } && mount -t vfat $d /mnt")
+            self.machine.run(command)
+        else:
+            kit.expect("status=0" in said, "the next run: %s", said[-2000:])
 
     def restore(self):
         hits = 0
