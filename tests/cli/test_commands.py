@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Every command, where it works and where it fails, with its exit status."""
+import json
 import os
 import pathlib
 import unittest
@@ -205,14 +206,57 @@ class Restore(Case):
         self.assertIn("restored 1 licence ", run.err)
         self.assert_error(self.restore("--filter", "x", "--recovery-key-file", "key"), USAGE)
 
-    def test_damaged(self):
+    def damage(self):
         backup = next(self.stick.glob("*.age"))
         data = bytearray(backup.read_bytes())
         data[len(data) * 2 // 3] ^= 1
         backup.write_bytes(data)
+
+    def test_damaged(self):
+        """Of so small a backup one bit takes everything, if there is no parity file."""
+        next(self.stick.glob("*.parity")).unlink()
+        self.damage()
         for arguments in (["restore"], ["verify"]):
             self.assert_error(self.run_rehost(*arguments, self.stick), DAMAGED, "hint: ")
         self.assert_error(self.run_rehost("export", self.stick, "--to", "out"), DAMAGED)
+        run = self.run_rehost("repair", self.stick, status=DONE)
+        self.assertIn("note: there is no parity file beside", run.err)
+        self.assertNotIn("is whole", run.err)
+
+    def test_mendable(self):
+        whole = next(self.stick.glob("*.age")).read_bytes()
+        self.damage()
+        run = self.run_rehost("verify", self.stick, status=PARTIAL)
+        self.assertRegex(run.err, r"(?m)^damaged: licenses-\S+\.age, bytes 0 to [0-9,]+ \(")
+        self.assertIn("all of it can be mended", run.err)
+        self.assertIn("hint: mend it now", run.err)
+        run = self.run_rehost("verify", "--json", self.stick, store="none", status=PARTIAL)
+        events = {event["event"]: event for event in map(json.loads, run.out.splitlines())}
+        self.assertEqual(events["damage"]["damage"]["offset"], 0)
+        self.assertFalse(events["damage"]["damage"]["lost"])
+        self.assertEqual(events["condition"]["condition"]["state"], "mendable")
+        self.assertEqual(events["end"]["code"], "E_BACKUP_MENDABLE")
+        run = self.run_rehost("restore", self.stick, status=DONE)
+        self.assertIn("were mended while it was read", run.err)
+        (self.top / "copy").mkdir()
+        run = self.run_rehost("repair", self.stick, "--to", "copy", store="none", status=DONE)
+        self.assertIn("a copy of the backup", run.err)
+        self.assertEqual(next((self.top / "copy").glob("*.age")).read_bytes(), whole)
+        self.assertNotEqual(next(self.stick.glob("*.age")).read_bytes(), whole)
+        self.assert_error(self.run_rehost("repair", self.stick, "--to", "copy"), EXISTS)
+        run = self.run_rehost("repair", self.stick, store="none", status=DONE)
+        self.assertIn("mended ", run.err)
+        self.assertEqual(next(self.stick.glob("*.age")).read_bytes(), whole)
+        run = self.run_rehost("repair", self.stick, store="none", status=DONE)
+        self.assertIn("whole, nothing to mend", run.err)
+        self.assertEqual(self.run_rehost("verify", self.stick, status=DONE).err.count("damaged"), 0)
+
+    def test_repair_nothing(self):
+        (self.top / "empty").mkdir()
+        self.assert_error(self.run_rehost("repair", "empty"), ENVIRONMENT)
+        self.assert_error(self.run_rehost("repair", "nowhere"), ENVIRONMENT)
+        self.assert_error(self.run_rehost("repair", self.stick, "--to", "nowhere"), ENVIRONMENT)
+        self.assert_error(self.run_rehost("repair"), USAGE)
 
 
 class Look(Case):
@@ -225,6 +269,10 @@ class Look(Case):
     def test_verify(self):
         self.assertIn("2 licences", self.run_rehost("verify", self.stick, status=DONE).err)
         run = self.run_rehost("verify", self.stick, store="none", status=DONE)
+        self.assertIn("every byte of the backup", run.err)
+        next(self.stick.glob("*.parity")).unlink()
+        run = self.run_rehost("verify", self.stick, store="none", status=DONE)
+        self.assertIn("note: there is no parity file beside", run.err)
         self.assertIn("the structure of the backup", run.err)
         self.assert_error(self.run_rehost("verify", "--deep", self.stick, store="none"), SECRET)
         run = self.run_rehost("verify", "--deep", "--recovery-key-file", "key", self.stick, store="none", status=DONE)

@@ -127,7 +127,7 @@ class Completion(Case):
     def test_commands(self):
         first = {command.split()[0] for command in TABLE.commands}
         self.assertEqual(set(self.complete("")), first)
-        self.assertEqual(self.complete("re"), ["remove", "restore", "recovery"])
+        self.assertEqual(self.complete("re"), ["remove", "restore", "repair", "recovery"])
         self.assertEqual(set(self.complete("recovery", "")),
                          {command.split()[1] for command in TABLE.commands if command.startswith("recovery ")})
 
