@@ -89,7 +89,8 @@ static const struct option_row verify_options[] = {
 static const struct option_row repair_options[] = {
     {OPTION_TO, 0, "to", ARGUMENT_DIRECTORY, "TARGET",
 	"leave DIR as it is, and put a mended copy of the newest backup into TARGET"},
-    ROW_VERBOSE,
+    {OPTION_VERBOSE, 'v', "verbose", ARGUMENT_NONE, NULL,
+	"name every run of bad bytes, not only the first ones"},
 };
 
 static const struct option_row inspect_options[] = {
