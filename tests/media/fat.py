@@ -109,7 +109,7 @@ class Test:
         image = place.top / "exfat.img"
         with place.exfat(kept) as medium:
             self.backup(medium, "old")
-        command = ["backup", place.top / "medium", "--store", place.top / "grown", "--overwrite"]
+        command = ["backup", place.mounts / "medium", "--store", place.top / "grown", "--overwrite"]
         shutil.copy(kept, image)
         with place.exfat(image):
             whole = place.rehost(*command, status=kit.DONE).seconds

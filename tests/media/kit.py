@@ -27,6 +27,7 @@ import licenses  # noqa: E402
 
 DONE, USAGE, ENVIRONMENT, PARTIAL, SECRET, DAMAGED, _, CANCELED, _, OTHER, EXISTS = range(11)
 MIB = 1 << 20
+FOLDERS = ("files", "mounts")
 ENDS_WITHIN = 20  # seconds, of a program whose medium failed
 WAIT = 60         # seconds, of anything else
 
@@ -53,7 +54,10 @@ def main(test):
     if os.geteuid() != 0:
         print("skipped: mounting takes root")
         sys.exit(77)
+    # Files and mounts apart: a loop device keeps the mount that its file is on, and that one whatever is mounted below.
     top = tempfile.mkdtemp(prefix="rehost-media-")
+    for name in FOLDERS:
+        os.mkdir(os.path.join(top, name))
     child = None
 
     def stop(number, frame):
@@ -66,22 +70,26 @@ def main(test):
         status = child.wait()
     finally:
         if child is not None and child.poll() is None:
-            child.kill()  # which ends everything in its namespaces
-            child.wait()
-        _remove_empty(top)
+            _end(child)
+        # What is mounted there goes with the last process in the namespace.
+        shutil.rmtree(top)
     sys.exit(status)
 
 
-def _remove_empty(path):
-    """The directory that the namespace's mount has covered, as soon as the mount is gone."""
-    for _ in range(100):
-        try:
-            os.rmdir(path)
-            return
-        except OSError as error:
-            if error.errno != errno.EBUSY:
-                raise
-            time.sleep(0.1)
+def _end(child):
+    """Kills the child, with which everything in its namespaces ends; and waits for the last of them."""
+    namespace = os.readlink("/proc/%d/ns/pid_for_children" % child.pid)
+    child.kill()
+    child.wait()
+    while any(_namespace(number) == namespace for number in os.listdir("/proc") if number.isdigit()):
+        time.sleep(0.02)
+
+
+def _namespace(number):
+    try:
+        return os.readlink("/proc/%s/ns/pid" % number)
+    except OSError:
+        return None
 
 
 def _inside(test):
@@ -92,9 +100,10 @@ def _inside(test):
     print("seed %d" % seed, flush=True)
     started = time.monotonic()
     try:
-        _mount("none", top, "tmpfs", "size=2g,mode=755")
+        files, mounts = (top / name for name in FOLDERS)
+        _mount("none", files, "tmpfs", "size=2g,mode=755")
         with contextlib.ExitStack() as stack:
-            place = Place(program, top, random.Random(seed), stack)
+            place = Place(program, files, mounts, random.Random(seed), stack)
             test(place)
     except Skip as reason:
         print("skipped: %s" % reason)
@@ -278,8 +287,8 @@ class Running:
 
 
 class Place:
-    def __init__(self, program, top, numbers, stack):
-        self.program, self.top, self.random, self.stack = program, top, numbers, stack
+    def __init__(self, program, top, mounts, numbers, stack):
+        self.program, self.top, self.mounts, self.random, self.stack = program, top, mounts, numbers, stack
         (top / "machine-id").write_text("0123456789abcdef0123456789abcdef\n")
         (top / "other-machine-id").write_text("fedcba9876543210fedcba9876543210\n")
         self.env = dict(os.environ, REHOST_MACHINE_ID_FILE=str(top / "machine-id"), HOME=str(top), TERM="dumb")
@@ -290,7 +299,7 @@ class Place:
 
     @contextlib.contextmanager
     def mounted(self, source, kind, options="", name="medium", read_only=False):
-        target = self.top / name
+        target = self.mounts / name
         target.mkdir(exist_ok=True)
         try:
             _mount(source, target, kind, options, MS_RDONLY if read_only else 0)
@@ -332,7 +341,7 @@ class Place:
     @contextlib.contextmanager
     def exfat(self, path, name="medium"):
         """An exFAT that is mounted by a program; it has written everything when this is over."""
-        target = self.top / name
+        target = self.mounts / name
         target.mkdir(exist_ok=True)
         with self.loop(path) as loop:
             tool("mount.exfat-fuse", loop.path, target)

@@ -55,17 +55,17 @@ class Test:
     # ---- What is run, on what, and which sets of licences may be there after it was cut short ----
 
     def first(self):
-        return self.empty, self.backup(self.place.top / "medium"), (None, self.place.grown)
+        return self.empty, self.backup(self.place.mounts / "medium"), (None, self.place.grown)
 
     def overwrite(self):
-        return self.one, self.backup(self.place.top / "medium", "--overwrite"), (self.place.old, self.place.grown)
+        return self.one, self.backup(self.place.mounts / "medium", "--overwrite"), (self.place.old, self.place.grown)
 
     def keep(self):
-        return (self.two, self.backup(self.place.top / "medium", "--overwrite", "--keep", 2),
+        return (self.two, self.backup(self.place.mounts / "medium", "--overwrite", "--keep", 2),
                 (self.place.old, self.place.grown))
 
     def repair(self):
-        return self.damaged, ["repair", self.place.top / "medium"], (self.place.old,)
+        return self.damaged, ["repair", self.place.mounts / "medium"], (self.place.old,)
 
     # ---- One instant ----
 
