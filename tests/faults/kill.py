@@ -146,9 +146,10 @@ class Test:
     def check_clean(self, stick):
         names = sorted(path.name for path in stick.iterdir())
         backups = [name for name in names if re.fullmatch(r"licenses-.*\.age", name)]
-        strange = [name for name in names if name not in backups + ["HOW-TO-OPEN.txt", "recovery.age"]
+        own = [name.replace(".age", ".parity") for name in backups]
+        strange = [name for name in names if name not in backups + own + ["HOW-TO-OPEN.txt", "recovery.age"]
                    and not name.startswith(".")]
-        if len(backups) != 1 or strange or any(".part" in name for name in names):
+        if len(backups) != 1 or strange or not set(own) <= set(names):
             raise Broken("left in the backup directory: %s" % names)
 
     # ---- The operations: what to run, and what must hold after a kill ----
