@@ -97,7 +97,11 @@ struct backup_watch {
 	 */
 	void (*on_damage)(
 	    void *context, const char *file, uint64_t offset, uint64_t bytes, bool lost);
-	void (*on_total)(void *context, uint64_t bytes); /* there are to look at */
+	/*
+	 * There are to look at; told anew when a repair copies, and when it looks again at
+	 * what it has mended.
+	 */
+	void (*on_total)(void *context, uint64_t bytes);
 	void (*on_bytes)(void *context, uint64_t bytes); /* more were looked at */
 	int (*stop)(void *context); /* other than 0: RH_E_CANCELED */
 	void *context;
@@ -116,10 +120,11 @@ int backup_check(struct backup_directory *directory, const char *file,
  * in their place, bad blocks alone, the backup first: at each instant no good byte has been
  * overwritten.  With ${to}, another directory that is open for writing, whole copies of both
  * appear there, read back and renamed into place as a backup is, and nothing changes in
- * ${directory}; if anything is lost there is no copy.  Directories without ${to} must be open
- * for writing. RH_OK if ${ret->condition} is BACKUP_WHOLE in the end; RH_E_BACKUP_CORRUPT if
- * something is lost (what could be mended was), RH_E_PARITY if there is nothing to mend with,
- * RH_E_BACKUP_EXISTS if ${to} has a file of that name, RH_E_READ_BACK,
+ * ${directory}; if anything is lost there is no copy.  recovery.age comes along if ${to} has
+ * none; where it cannot be read it is told as damage that is lost.  Directories without ${to}
+ * must be open for writing. RH_OK if ${ret->condition} is BACKUP_WHOLE in the end;
+ * RH_E_BACKUP_CORRUPT if something is lost (what could be mended was), RH_E_PARITY if there is
+ * nothing to mend with, RH_E_BACKUP_EXISTS if ${to} has a file of that name, RH_E_READ_BACK,
  * RH_E_WRITE, RH_E_FULL, RH_E_CANCELED.
  */
 int backup_repair(struct backup_directory *directory, const char *file,

@@ -176,6 +176,7 @@ struct parity_map {
 	uint64_t bad_pages; /* parity pages; those of the table are in struct parity */
 	uint64_t lost_blocks;
 	uint64_t extra; /* bytes that the backup has behind its end: to be cut off */
+	uint64_t parity_extra; /* the same of the parity file */
 	unsigned reserve; /* percent of the rows that is used where most is */
 };
 

@@ -180,7 +180,7 @@ bool parity_map_lost(const struct parity_map *map, const struct parity *parity, 
 bool parity_map_whole(const struct parity_map *map, const struct parity *parity)
 {
 	return map->bad_blocks == 0 && map->bad_pages == 0 && map->extra == 0 &&
-	       parity->table_bad_count == 0;
+	       map->parity_extra == 0 && parity->table_bad_count == 0;
 }
 
 static void sum_up(struct parity_map *map, const struct parity *parity)
@@ -195,6 +195,11 @@ static void sum_up(struct parity_map *map, const struct parity *parity)
 		most = map->counts[s] > most ? map->counts[s] : most;
 	map->reserve = (100 * most + shape->rows - 1) / shape->rows;
 	map->reserve = map->reserve > 100 ? 100 : map->reserve;
+}
+
+static uint64_t behind(uint64_t bytes, uint64_t end)
+{
+	return bytes > end ? bytes - end : 0;
 }
 
 static int file_size(int fd, const char *display, uint64_t *ret, rh_error *error)
@@ -220,7 +225,8 @@ int parity_map_make(const struct parity *parity, int fd, const char *display,
 	code = file_size(fd, display, &run.bytes, error);
 	if (code != RH_OK)
 		return code;
-	ret->extra = run.bytes > shape->size ? run.bytes - shape->size : 0;
+	ret->extra = behind(run.bytes, shape->size);
+	ret->parity_extra = behind(parity->bytes, (uint64_t)shape->pages * PARITY_BLOCK);
 	ret->bad = calloc((size_t)shape->blocks + shape->parity_pages, sizeof *ret->bad);
 	ret->counts = calloc(shape->stripes, sizeof *ret->counts);
 	if (ret->bad == NULL || ret->counts == NULL)
@@ -309,6 +315,7 @@ static void tell_parity(
 {
 	const struct parity_shape *shape = &parity->shape;
 	struct run_of_bad run = {.watch = watch, .file = parity->name};
+	uint64_t end = (uint64_t)shape->pages * PARITY_BLOCK;
 
 	for (uint32_t place = 0; place < shape->pages; place++) {
 		bool table;
@@ -319,7 +326,14 @@ static void tell_parity(
 			    ((uint64_t)place + 1) * PARITY_BLOCK,
 			    !table && parity_map_lost(map, parity, page % shape->stripes));
 	}
+	if (map->parity_extra > 0)
+		extend(&run, end, end + map->parity_extra, false);
 	flush(&run);
+}
+
+static uint64_t in_blocks(uint64_t bytes)
+{
+	return (bytes + PARITY_BLOCK - 1) / PARITY_BLOCK;
 }
 
 void parity_map_tell(const struct parity_map *map, const struct parity *parity,
@@ -334,7 +348,7 @@ void parity_map_tell(const struct parity_map *map, const struct parity *parity,
 		ret->condition = map->lost_blocks > 0 ? BACKUP_LOST : BACKUP_MENDABLE;
 	ret->bytes = shape->size + (uint64_t)shape->pages * PARITY_BLOCK;
 	ret->bytes_bad = (map->bad_blocks + map->bad_pages + parity->table_bad_count +
-			     (map->extra + PARITY_BLOCK - 1) / PARITY_BLOCK) *
+			     in_blocks(map->extra) + in_blocks(map->parity_extra)) *
 			 PARITY_BLOCK;
 	ret->bytes_lost = map->lost_blocks * PARITY_BLOCK;
 	ret->reserve = map->reserve;

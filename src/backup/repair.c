@@ -72,6 +72,15 @@ static int write_at(int fd, uint64_t offset, const void *bytes, size_t size,
 	return file_write(fd, bytes, size, display, error);
 }
 
+/* Cuts off what is behind ${size}, and flushes. */
+static int cut(int fd, uint64_t size, const char *display, rh_error *error)
+{
+	if (ftruncate(fd, (off_t)size) != 0)
+		return error_errno(
+		    error, RH_E_WRITE, errno, "cannot cut the end of %s", display);
+	return file_sync(fd, display, error);
+}
+
 /* ---- The backup ---- */
 
 /* Bytes of block ${i} that the file has. */
@@ -94,8 +103,9 @@ static int write_blocks(struct repair *repair, uint32_t s, rh_error *error)
 			continue;
 		code = write_at(repair->out, i * PARITY_BLOCK,
 		    parity_stripe_block(repair->stripe, column), block_size(shape, i),
-		    repair->display, error);
-		repair->state->bytes_mended += PARITY_BLOCK;
+		    repair->out_display, error);
+		if (code == RH_OK)
+			repair->state->bytes_mended += PARITY_BLOCK;
 	}
 	return code;
 }
@@ -149,44 +159,40 @@ static int mend_backup(struct repair *repair, rh_error *error)
 	int code = mend_blocks(repair, error);
 
 	if (code == RH_OK)
-		code = file_sync(repair->out, repair->display, error);
+		code = file_sync(repair->out, repair->out_display, error);
 	if (code != RH_OK || repair->map.extra == 0 || repair->map.lost_blocks > 0)
 		return code;
-	if (ftruncate(repair->out, (off_t)repair->parity->shape.size) != 0)
-		return error_errno(
-		    error, RH_E_WRITE, errno, "cannot cut the end of %s", repair->display);
-	return file_sync(repair->out, repair->display, error);
+	return cut(repair->out, repair->parity->shape.size, repair->out_display, error);
 }
 
 /* ---- The parity file, once the backup is safe ---- */
 
 static int read_back_failed(const char *display, rh_error *error)
 {
-	return error_set(error, RH_E_READ_BACK,
-	    "%s reads back otherwise than it was mended; 'rehost repair' with '--to' makes a "
-	    "copy "
-	    "on another medium",
-	    display);
+	return error_set(
+	    error, RH_E_READ_BACK, "%s reads back otherwise than it was mended", display);
 }
 
 static int check_page(
     struct repair *repair, uint32_t place, const uint8_t *page, rh_error *error)
 {
-	const struct parity *parity = repair->parity;
 	uint8_t found[PARITY_BLOCK];
 	int code = parity_read_at(repair->parity_out, (uint64_t)place * PARITY_BLOCK, found,
-	    sizeof found, parity->display, error);
+	    sizeof found, repair->parity_out_display, error);
 
 	if (code == RH_OK && memcmp(found, page, sizeof found) != 0)
-		code = read_back_failed(parity->display, error);
+		code = read_back_failed(repair->parity_out_display, error);
 	return code;
 }
 
 static int write_page(struct repair *repair, uint32_t place, const void *page, rh_error *error)
 {
-	repair->state->bytes_mended += PARITY_BLOCK;
-	return write_at(repair->parity_out, (uint64_t)place * PARITY_BLOCK, page, PARITY_BLOCK,
-	    repair->parity->display, error);
+	int code = write_at(repair->parity_out, (uint64_t)place * PARITY_BLOCK, page,
+	    PARITY_BLOCK, repair->parity_out_display, error);
+
+	if (code == RH_OK)
+		repair->state->bytes_mended += PARITY_BLOCK;
+	return code;
 }
 
 static bool page_bad(const struct repair *repair, uint32_t page)
@@ -258,7 +264,12 @@ static int mend_parity(struct repair *repair, rh_error *error)
 		code = mend_pages(repair, s, error);
 	if (code == RH_OK && parity->table_bad_count > 0)
 		code = walk_table(repair, false, error);
-	return code == RH_OK ? file_sync(repair->parity_out, parity->display, error) : code;
+	if (code == RH_OK)
+		code = file_sync(repair->parity_out, repair->parity_out_display, error);
+	if (code == RH_OK && repair->map.parity_extra > 0)
+		code = cut(repair->parity_out, (uint64_t)parity->shape.pages * PARITY_BLOCK,
+		    repair->parity_out_display, error);
+	return code;
 }
 
 /* ---- The whole ---- */
@@ -266,8 +277,6 @@ static int mend_parity(struct repair *repair, rh_error *error)
 /* Every byte again, as the medium gives it now. */
 static int look_again(struct repair *repair, rh_error *error)
 {
-	const struct backup_watch quiet = {
-	    .stop = repair->watch->stop, .context = repair->watch->context};
 	struct parity out = *repair->parity;
 	struct stat status;
 	struct parity_map map;
@@ -278,17 +287,20 @@ static int look_again(struct repair *repair, rh_error *error)
 	posix_fadvise(repair->parity_out, 0, 0, POSIX_FADV_DONTNEED);
 	if (fstat(repair->parity_out, &status) != 0)
 		return error_errno(
-		    error, RH_E_READ, errno, "cannot read %s", repair->parity->display);
+		    error, RH_E_READ, errno, "cannot read %s", repair->parity_out_display);
 	out.fd = repair->parity_out;
 	out.bytes = (uint64_t)status.st_size;
-	code = parity_map_make(&out, repair->out, repair->display, &quiet, &map, error);
+	code =
+	    parity_map_make(&out, repair->out, repair->out_display, repair->watch, &map, error);
 	if (code != RH_OK)
 		return code;
 	if (repair->map.lost_blocks > 0) {
 		repair->state->condition = BACKUP_LOST;
+		repair->state->bytes_lost = repair->map.lost_blocks * PARITY_BLOCK;
 		code = repair_lost(repair, error);
-	} else if (map.bad_blocks > 0 || map.bad_pages > 0 || map.extra > 0) {
-		code = read_back_failed(repair->display, error);
+	} else if (map.bad_blocks > 0 || map.bad_pages > 0 || map.extra > 0 ||
+		   map.parity_extra > 0) {
+		code = read_back_failed(repair->out_display, error);
 	} else {
 		code = walk_table(repair, true, error);
 		if (code == RH_OK)
@@ -307,6 +319,25 @@ int repair_mend(struct repair *repair, rh_error *error)
 	return code == RH_OK ? look_again(repair, error) : code;
 }
 
+/* A medium that takes or keeps no bytes may still give them. */
+static int repair_in_place(struct repair *repair, rh_error *error)
+{
+	rh_error why = {0};
+	int code;
+
+	repair->out = repair->fd;
+	repair->parity_out = repair->parity->fd;
+	memcpy(repair->out_display, repair->display, DISPLAY_SIZE);
+	memcpy(repair->parity_out_display, repair->parity->display, DISPLAY_SIZE);
+	code = repair_mend(repair, &why);
+	if (code == RH_E_WRITE || code == RH_E_READ_BACK)
+		return error_set(error, code,
+		    "%s; 'rehost repair' with '--to' makes a copy on another medium", why.text);
+	if (code != RH_OK && error != NULL)
+		*error = why;
+	return code;
+}
+
 int backup_repair(struct backup_directory *directory, const char *file,
     struct backup_directory *to, const struct backup_watch *watch, struct backup_state *ret,
     rh_error *error)
@@ -319,13 +350,10 @@ int backup_repair(struct backup_directory *directory, const char *file,
 	if (!(to != NULL ? to : directory)->writing)
 		return error_set(error, RH_E_ARGUMENT, "nothing to mend a backup with");
 	code = look(&repair, to == NULL, error);
-	if (code == RH_OK && to != NULL) {
+	if (code == RH_OK && to != NULL)
 		code = repair_copy(&repair, to, error);
-	} else if (code == RH_OK && ret->condition != BACKUP_WHOLE) {
-		repair.out = repair.fd;
-		repair.parity_out = repair.parity->fd;
-		code = repair_mend(&repair, error);
-	}
+	else if (code == RH_OK && ret->condition != BACKUP_WHOLE)
+		code = repair_in_place(&repair, error);
 	repair_close(&repair);
 	return code;
 }

@@ -13,6 +13,8 @@ struct repair {
 	int fd; /* of the backup */
 	int out; /* where it is mended: the same, or a copy */
 	int parity_out;
+	char out_display[DISPLAY_SIZE];
+	char parity_out_display[DISPLAY_SIZE];
 	struct parity *parity;
 	struct parity_map map;
 	struct parity_stripe *stripe;

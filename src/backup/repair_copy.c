@@ -23,6 +23,14 @@ struct copy {
 	bool made; /* the part is there */
 };
 
+/* What is copied. */
+struct source {
+	int fd;
+	uint64_t size;
+	const char *display;
+	bool parity; /* the parity file */
+};
+
 static bool exists(const struct backup_directory *directory, const char *name)
 {
 	struct stat status;
@@ -46,24 +54,81 @@ static int copy_create(
 	return RH_OK;
 }
 
-/* The bytes as they are; places that cannot be read are zeros, to be mended. */
-static int copy_bytes(const struct repair *repair, const struct copy *copy, int from,
-    uint64_t size, const char *from_display, rh_error *error)
+/* Whether block ${i} of the source is bad. */
+static bool is_bad(const struct repair *repair, const struct source *source, uint64_t i)
 {
+	const struct parity *parity = repair->parity;
+	uint32_t page;
+	bool table;
+
+	if (!source->parity)
+		return repair->map.bad[i];
+	page = parity_at(&parity->shape, (uint32_t)i, &table);
+	return table ? parity->table_bad[page]
+		     : repair->map.bad[(size_t)parity->shape.blocks + page];
+}
+
+/*
+ * What is bad is zeros, to be mended, and not asked for again: a medium may take seconds to
+ * say once more that it cannot read a sector.
+ */
+static int read_good(const struct repair *repair, const struct source *source, uint64_t at,
+    uint8_t *bytes, size_t size, rh_error *error)
+{
+	int code = RH_OK;
+
+	for (size_t start = 0, end; start < size && code == RH_OK; start = end) {
+		bool bad = is_bad(repair, source, (at + start) / PARITY_BLOCK);
+
+		end = start;
+		do
+			end += size - end < PARITY_BLOCK ? size - end : PARITY_BLOCK;
+		while (end < size && is_bad(repair, source, (at + end) / PARITY_BLOCK) == bad);
+		if (bad)
+			memset(bytes + start, 0, end - start);
+		else
+			code = parity_read_at(source->fd, at + start, bytes + start,
+			    end - start, source->display, error);
+	}
+	return code;
+}
+
+static int copy_bytes(const struct repair *repair, const struct copy *copy,
+    const struct source *source, rh_error *error)
+{
+	const struct backup_watch *watch = repair->watch;
 	uint8_t *bytes = malloc(STEP);
 	int code = bytes != NULL ? RH_OK : error_memory(error);
 
-	for (uint64_t at = 0; at < size && code == RH_OK; at += STEP) {
-		size_t part = size - at < STEP ? (size_t)(size - at) : STEP;
+	for (uint64_t at = 0; at < source->size && code == RH_OK; at += STEP) {
+		size_t part = source->size - at < STEP ? (size_t)(source->size - at) : STEP;
 
 		code = repair_stop(repair, error);
 		if (code == RH_OK)
-			code = parity_read_at(from, at, bytes, part, from_display, error);
+			code = read_good(repair, source, at, bytes, part, error);
 		if (code == RH_OK)
 			code = file_write(copy->fd, bytes, part, copy->display, error);
+		if (code == RH_OK && watch->on_bytes != NULL)
+			watch->on_bytes(watch->context, part);
 	}
 	free(bytes);
 	return code;
+}
+
+static int copy_both(const struct repair *repair, const struct copy *backup,
+    const struct copy *parity, rh_error *error)
+{
+	const struct parity_shape *shape = &repair->parity->shape;
+	const struct backup_watch *watch = repair->watch;
+	const struct source from = {repair->fd, shape->size, repair->display, false};
+	const struct source parity_from = {repair->parity->fd,
+	    (uint64_t)shape->pages * PARITY_BLOCK, repair->parity->display, true};
+	int code;
+
+	if (watch->on_total != NULL)
+		watch->on_total(watch->context, from.size + parity_from.size);
+	code = copy_bytes(repair, backup, &from, error);
+	return code == RH_OK ? copy_bytes(repair, parity, &parity_from, error) : code;
 }
 
 static int copy_rename(struct copy *copy, struct backup_directory *to, rh_error *error)
@@ -83,21 +148,35 @@ static void copy_free(struct copy *copy, struct backup_directory *to)
 		unlinkat(to->fd, copy->part, 0);
 }
 
-/* The key under a passphrase, if there is one and none is there. */
+/*
+ * The key under a passphrase, if there is one and none is there.  Where it cannot be read it is
+ * told as lost, and the copy of the backup is made without it.
+ */
 static int copy_recovery(
-    struct backup_directory *from, struct backup_directory *to, rh_error *error)
+    const struct repair *repair, struct backup_directory *to, rh_error *error)
 {
+	const struct backup_watch *watch = repair->watch;
+	struct backup_directory *from = repair->directory;
 	char display[DISPLAY_SIZE];
 	struct buffer bytes = {0};
+	struct stat status;
 	int code;
 
-	if (!exists(from, RECOVERY_FILE) || exists(to, RECOVERY_FILE))
+	if (fstatat(from->fd, RECOVERY_FILE, &status, 0) != 0 || !S_ISREG(status.st_mode) ||
+	    exists(to, RECOVERY_FILE))
 		return RH_OK;
 	code = file_read_whole(from->fd, RECOVERY_FILE, RECOVERY_MAX, &bytes,
 	    backup_directory_display(display, from, RECOVERY_FILE), error);
-	if (code == RH_OK)
+	if (code == RH_OK) {
 		code = file_replace(to->fd, RECOVERY_FILE, 0600, bytes.data, bytes.size,
 		    backup_directory_display(display, to, RECOVERY_FILE), error);
+	} else if (code != RH_E_MEMORY) {
+		if (watch->on_damage != NULL && status.st_size > 0)
+			watch->on_damage(
+			    watch->context, RECOVERY_FILE, 0, (uint64_t)status.st_size, true);
+		error_clear(error);
+		code = RH_OK;
+	}
 	buffer_free(&bytes);
 	return code;
 }
@@ -106,7 +185,7 @@ static int copy_recovery(
 static int put_into_place(struct repair *repair, struct backup_directory *to,
     struct copy *backup, struct copy *parity, rh_error *error)
 {
-	int code = copy_recovery(repair->directory, to, error);
+	int code = copy_recovery(repair, to, error);
 
 	if (code == RH_OK)
 		code = howto_write(to, error);
@@ -124,7 +203,6 @@ static int put_into_place(struct repair *repair, struct backup_directory *to,
 
 int repair_copy(struct repair *repair, struct backup_directory *to, rh_error *error)
 {
-	const struct parity_shape *shape = &repair->parity->shape;
 	struct copy backup = {.fd = -1}, parity = {.fd = -1};
 	int code;
 
@@ -134,13 +212,11 @@ int repair_copy(struct repair *repair, struct backup_directory *to, rh_error *er
 	if (code == RH_OK)
 		code = copy_create(&parity, to, repair->parity->name, error);
 	if (code == RH_OK)
-		code = copy_bytes(
-		    repair, &backup, repair->fd, shape->size, repair->display, error);
-	if (code == RH_OK)
-		code = copy_bytes(repair, &parity, repair->parity->fd,
-		    (uint64_t)shape->pages * PARITY_BLOCK, repair->parity->display, error);
+		code = copy_both(repair, &backup, &parity, error);
 	repair->out = backup.fd;
+	memcpy(repair->out_display, backup.display, DISPLAY_SIZE);
 	repair->parity_out = parity.fd;
+	memcpy(repair->parity_out_display, parity.display, DISPLAY_SIZE);
 	if (code == RH_OK)
 		code = repair_mend(repair, error);
 	if (code == RH_OK)
