@@ -10,6 +10,8 @@
 
 #include "backup/repair.h"
 
+#define FLUSH_STEP ((size_t)1 << 20)
+
 /* ---- What both ways share ---- */
 
 /* Opens both files and looks at every byte; to be closed whatever it returns. */
@@ -64,20 +66,32 @@ int repair_lost(const struct repair *repair, rh_error *error)
 	    text_amount(lost, repair->map.lost_blocks * PARITY_BLOCK), repair->display);
 }
 
-static int write_at(int fd, uint64_t offset, const void *bytes, size_t size,
-    const char *display, rh_error *error)
+/* A stop must not wait until a slow medium has taken in more than this. */
+static int write_at(struct repair *repair, int fd, uint64_t offset, const void *bytes,
+    size_t size, const char *display, rh_error *error)
 {
+	int code;
+
 	if (lseek(fd, (off_t)offset, SEEK_SET) < 0)
 		return error_errno(error, RH_E_WRITE, errno, "cannot write %s", display);
-	return file_write(fd, bytes, size, display, error);
+	code = file_write(fd, bytes, size, display, error);
+	if (code != RH_OK)
+		return code;
+	repair->state->bytes_mended += PARITY_BLOCK;
+	repair->unflushed += size;
+	if (repair->unflushed < FLUSH_STEP)
+		return RH_OK;
+	repair->unflushed = 0;
+	return file_sync(fd, display, error);
 }
 
 /* Cuts off what is behind ${size}, and flushes. */
 static int cut(int fd, uint64_t size, const char *display, rh_error *error)
 {
-	if (ftruncate(fd, (off_t)size) != 0)
-		return error_errno(
-		    error, RH_E_WRITE, errno, "cannot cut the end of %s", display);
+	while (ftruncate(fd, (off_t)size) != 0)
+		if (errno != EINTR)
+			return error_errno(
+			    error, RH_E_WRITE, errno, "cannot cut the end of %s", display);
 	return file_sync(fd, display, error);
 }
 
@@ -101,11 +115,9 @@ static int write_blocks(struct repair *repair, uint32_t s, rh_error *error)
 
 		if (i >= shape->blocks || !repair->map.bad[i])
 			continue;
-		code = write_at(repair->out, i * PARITY_BLOCK,
+		code = write_at(repair, repair->out, i * PARITY_BLOCK,
 		    parity_stripe_block(repair->stripe, column), block_size(shape, i),
 		    repair->out_display, error);
-		if (code == RH_OK)
-			repair->state->bytes_mended += PARITY_BLOCK;
 	}
 	return code;
 }
@@ -187,12 +199,8 @@ static int check_page(
 
 static int write_page(struct repair *repair, uint32_t place, const void *page, rh_error *error)
 {
-	int code = write_at(repair->parity_out, (uint64_t)place * PARITY_BLOCK, page,
+	return write_at(repair, repair->parity_out, (uint64_t)place * PARITY_BLOCK, page,
 	    PARITY_BLOCK, repair->parity_out_display, error);
-
-	if (code == RH_OK)
-		repair->state->bytes_mended += PARITY_BLOCK;
-	return code;
 }
 
 static bool page_bad(const struct repair *repair, uint32_t page)

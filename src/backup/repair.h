@@ -15,6 +15,7 @@ struct repair {
 	int parity_out;
 	char out_display[DISPLAY_SIZE];
 	char parity_out_display[DISPLAY_SIZE];
+	size_t unflushed; /* bytes that were written since the last flush */
 	struct parity *parity;
 	struct parity_map map;
 	struct parity_stripe *stripe;

@@ -8,9 +8,13 @@
 
 #include "base/file.h"
 
+#include "backup/sink.h"
+
 #include "backup/repair.h"
 
 #define STEP ((size_t)1 << 20)
+/* As a writer does: a stop must not wait for more than a slow medium takes in soon. */
+#define FLUSH_STEP (8 * STEP)
 /* Far above what recovery.age can have: FORMAT.md, "The envelope". */
 #define RECOVERY_MAX 65536
 
@@ -44,8 +48,6 @@ static int copy_create(
 	copy->name = name;
 	snprintf(copy->part, sizeof copy->part, "%s%s", name, PART_SUFFIX);
 	backup_directory_display(copy->display, to, copy->part);
-	if (exists(to, name))
-		return error_set(error, RH_E_BACKUP_EXISTS, "%s/%s is there", to->path, name);
 	copy->fd = openat(
 	    to->fd, copy->part, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (copy->fd < 0)
@@ -108,6 +110,9 @@ static int copy_bytes(const struct repair *repair, const struct copy *copy,
 			code = read_good(repair, source, at, bytes, part, error);
 		if (code == RH_OK)
 			code = file_write(copy->fd, bytes, part, copy->display, error);
+		if (code == RH_OK && (at + part) % FLUSH_STEP == 0)
+			code = flush_in_steps(copy->fd, at + part - FLUSH_STEP, at + part,
+			    copy->display, watch->stop, watch->context, error);
 		if (code == RH_OK && watch->on_bytes != NULL)
 			watch->on_bytes(watch->context, part);
 	}
@@ -181,7 +186,10 @@ static int copy_recovery(
 	return code;
 }
 
-/* The parity first: once the backup is there, so is its parity. */
+/*
+ * The parity first: once the backup is there, so is its parity.  One that is there without its
+ * backup is left from a run that died in between.
+ */
 static int put_into_place(struct repair *repair, struct backup_directory *to,
     struct copy *backup, struct copy *parity, rh_error *error)
 {
@@ -189,8 +197,10 @@ static int put_into_place(struct repair *repair, struct backup_directory *to,
 
 	if (code == RH_OK)
 		code = howto_write(to, error);
-	if (code == RH_OK)
-		code = copy_rename(parity, to, error);
+	if (code != RH_OK)
+		return code;
+	unlinkat(to->fd, parity->name, 0);
+	code = copy_rename(parity, to, error);
 	if (code != RH_OK)
 		return code;
 	code = copy_rename(backup, to, error);
@@ -208,6 +218,9 @@ int repair_copy(struct repair *repair, struct backup_directory *to, rh_error *er
 
 	if (repair->map.lost_blocks > 0)
 		return repair_lost(repair, error);
+	if (exists(to, repair->file))
+		return error_set(
+		    error, RH_E_BACKUP_EXISTS, "%s/%s is there", to->path, repair->file);
 	code = copy_create(&backup, to, repair->file, error);
 	if (code == RH_OK)
 		code = copy_create(&parity, to, repair->parity->name, error);
