@@ -282,7 +282,37 @@ static int mend_parity(struct repair *repair, rh_error *error)
 
 /* ---- The whole ---- */
 
-/* Every byte again, as the medium gives it now. */
+static void forget_page(int fd, uint64_t place)
+{
+	posix_fadvise(fd, (off_t)(place * PARITY_BLOCK), PARITY_BLOCK, POSIX_FADV_DONTNEED);
+}
+
+/*
+ * What the page cache holds of what was written proves nothing: it comes from the medium once
+ * more.  The rest of a file that was mended in place came from there a moment ago.
+ */
+static void forget(const struct repair *repair)
+{
+	const struct parity *parity = repair->parity;
+	const struct parity_shape *shape = &parity->shape;
+
+	if (repair->out != repair->fd) {
+		posix_fadvise(repair->out, 0, 0, POSIX_FADV_DONTNEED);
+		posix_fadvise(repair->parity_out, 0, 0, POSIX_FADV_DONTNEED);
+		return;
+	}
+	for (uint32_t i = 0; i < shape->blocks; i++)
+		if (repair->map.bad[i])
+			forget_page(repair->out, i);
+	for (uint32_t i = 0; i < shape->parity_pages; i++)
+		if (page_bad(repair, i))
+			forget_page(repair->parity_out, parity_place(shape, i));
+	for (uint32_t i = 0; i < shape->table_all; i++)
+		if (parity->table_bad[i])
+			forget_page(repair->parity_out, parity_table_place(shape, i));
+}
+
+/* Every byte again. */
 static int look_again(struct repair *repair, rh_error *error)
 {
 	struct parity out = *repair->parity;
@@ -290,9 +320,7 @@ static int look_again(struct repair *repair, rh_error *error)
 	struct parity_map map;
 	int code;
 
-	/* What the page cache holds proves nothing. */
-	posix_fadvise(repair->out, 0, 0, POSIX_FADV_DONTNEED);
-	posix_fadvise(repair->parity_out, 0, 0, POSIX_FADV_DONTNEED);
+	forget(repair);
 	if (fstat(repair->parity_out, &status) != 0)
 		return error_errno(
 		    error, RH_E_READ, errno, "cannot read %s", repair->parity_out_display);
