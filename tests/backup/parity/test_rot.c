@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,8 +15,8 @@
 /*
  * Rot: random damage to a backup and its parity, and what is to come of it by FORMAT.md alone:
  * within the reserve both are as they were, to the byte; above it no good byte has changed, and
- * exactly the blocks that are lost are told.  Half of the repairs are stopped on the way, and
- * done again.
+ * exactly the blocks that are bad, and that are lost, are told.  Half of the repairs are
+ * stopped on the way, or the medium is pulled in the middle of a write, and done again.
  *
  * ROTS=N: how many; ROT_SEED=N.
  */
@@ -30,10 +31,35 @@ struct rot {
 	struct buffer backup, parity; /* as they were */
 	struct buffer bad_backup, bad_parity; /* as they are */
 	bool *lost; /* of each stripe */
+	size_t bad_blocks, bad_pages;
 	size_t lost_blocks; /* that are bad and cannot be mended */
-	bool useless; /* the parity file's table is beyond repair */
+	bool missing; /* there is no parity file */
+	bool useless; /* or its table is beyond repair */
 	bool damaged;
+	unsigned interrupted; /* repairs */
 };
+
+/* ---- A medium that is pulled: built with --wrap=write ---- */
+
+static struct {
+	bool on;
+	size_t left; /* bytes that are still written */
+} pulled;
+
+ssize_t __real_write(int fd, const void *bytes, size_t size);
+ssize_t __wrap_write(int fd, const void *bytes, size_t size);
+ssize_t __wrap_write(int fd, const void *bytes, size_t size)
+{
+	if (!pulled.on)
+		return __real_write(fd, bytes, size);
+	if (pulled.left == 0) {
+		errno = EIO;
+		return -1;
+	}
+	size = size < pulled.left ? size : pulled.left;
+	pulled.left -= size;
+	return __real_write(fd, bytes, size);
+}
 
 /* ---- Damage ---- */
 
@@ -123,7 +149,6 @@ static bool differs(const struct buffer *was, const struct buffer *is, size_t i)
 	       memcmp(was->data + first, is->data + first, size) != 0;
 }
 
-/* A block's end that is missing counts only if it was not zeros; here it never is, nearly. */
 static void expect(struct rot *rot)
 {
 	const struct kit_layout *layout = &rot->layout;
@@ -131,13 +156,14 @@ static void expect(struct rot *rot)
 	size_t *table_bad = calloc(layout->groups, sizeof *table_bad);
 
 	rot->lost = calloc(layout->stripes, sizeof *rot->lost);
-	rot->lost_blocks = 0;
-	rot->useless = false;
-	rot->damaged = rot->bad_backup.size != rot->backup.size;
+	rot->lost_blocks = rot->bad_blocks = rot->bad_pages = 0;
+	rot->useless = rot->missing;
+	rot->damaged = rot->missing || rot->bad_backup.size != rot->backup.size ||
+		       rot->bad_parity.size != rot->parity.size;
 	for (size_t i = 0; i < layout->blocks; i++)
 		if (differs(&rot->backup, &rot->bad_backup, i)) {
 			bad[i % layout->stripes]++;
-			rot->damaged = true;
+			rot->bad_blocks++;
 		}
 	for (size_t place = 0; place < layout->pages; place++) {
 		size_t number = 0;
@@ -145,13 +171,14 @@ static void expect(struct rot *rot)
 
 		if (!differs(&rot->parity, &rot->bad_parity, place))
 			continue;
-		rot->damaged = true;
+		rot->bad_pages++;
 		if (table)
 			table_bad[(number < layout->table ? number : number - layout->table) %
 				  layout->groups]++;
 		else
 			bad[number % layout->stripes]++;
 	}
+	rot->damaged = rot->damaged || rot->bad_blocks + rot->bad_pages > 0;
 	for (size_t g = 0; g < layout->groups; g++)
 		rot->useless |= table_bad[g] > layout->group_rows;
 	for (size_t s = 0; s < layout->stripes; s++)
@@ -167,36 +194,46 @@ static void expect(struct rot *rot)
 
 struct told {
 	const struct rot *rot;
-	uint64_t lost; /* bytes of the backup */
-	uint64_t bad;
+	size_t lost, bad; /* blocks of the backup */
+	size_t bad_pages;
 	int stops; /* before it stops; negative: never */
 };
+
+/* What is too much at an end is told, too, and never lost; ${*end} becomes that of the file. */
+static void expect_extra(
+    const struct buffer *was, const struct buffer *is, uint64_t *end, bool lost)
+{
+	if (*end <= was->size)
+		return;
+	assert_int_equal(*end, is->size);
+	assert_false(lost);
+	*end = was->size;
+}
 
 static void on_damage(
     void *context, const char *file, uint64_t offset, uint64_t bytes, bool lost)
 {
 	struct told *told = context;
-	size_t size = told->rot->backup.size;
+	const struct rot *rot = told->rot;
+	bool parity = strcmp(file, KIT_PARITY) == 0;
+	const struct buffer *was = parity ? &rot->parity : &rot->backup;
+	const struct buffer *is = parity ? &rot->bad_parity : &rot->bad_backup;
 	uint64_t end = offset + bytes;
 
-	if (strcmp(file, KIT_FILE) != 0) {
-		assert_int_equal(offset % BLOCK, 0);
-		return;
-	}
-	told->bad += bytes;
-	/* What is too much at the end is told, too, and never lost. */
-	if (end > size) {
-		assert_int_equal(end, told->rot->bad_backup.size);
-		assert_false(lost);
-		end = size;
-	}
-	assert_true(offset % BLOCK == 0 || offset == size);
+	assert_true(parity || strcmp(file, KIT_FILE) == 0);
+	expect_extra(was, is, &end, lost);
+	assert_true(offset % BLOCK == 0 || offset == was->size);
 	for (uint64_t at = offset; at < end; at += BLOCK) {
-		size_t i = (size_t)(at / BLOCK);
+		size_t i = (size_t)(at / BLOCK), number = i;
 
-		assert_true(differs(&told->rot->backup, &told->rot->bad_backup, i));
-		assert_int_equal(lost, told->rot->lost[i % told->rot->layout.stripes]);
-		told->lost += lost ? BLOCK : 0;
+		assert_true(differs(was, is, i));
+		if (parity && kit_is_table(&rot->layout, i, &number))
+			assert_false(lost);
+		else
+			assert_int_equal(lost, rot->lost[number % rot->layout.stripes]);
+		told->bad_pages += parity ? 1 : 0;
+		told->bad += parity ? 0 : 1;
+		told->lost += !parity && lost ? 1 : 0;
 	}
 }
 
@@ -214,6 +251,30 @@ static void expect_no_worse(
 	for (size_t i = 0; i * BLOCK < was->size; i++)
 		if (differs(was, is, i))
 			assert_true(differs(was, bad, i));
+}
+
+/* Nothing is told but what is, and all of that. */
+static void check(struct rot *rot)
+{
+	struct told told = {.rot = rot, .stops = -1};
+	const struct backup_watch watch = {.on_damage = on_damage, .context = &told};
+	struct backup_directory *directory = NULL;
+	struct backup_state state;
+
+	expect_ok(backup_directory_open(rot->path, false, &directory, &error));
+	expect_ok(backup_check(directory, KIT_FILE, &watch, &state, &error));
+	backup_directory_close(directory);
+	if (rot->useless) {
+		assert_int_equal(state.condition, BACKUP_UNKNOWN);
+		return;
+	}
+	assert_int_equal(state.condition, rot->lost_blocks > 0 ? BACKUP_LOST
+					  : rot->damaged       ? BACKUP_MENDABLE
+							       : BACKUP_WHOLE);
+	assert_int_equal(told.bad, rot->bad_blocks);
+	assert_int_equal(told.bad_pages, rot->bad_pages);
+	assert_int_equal(told.lost, rot->lost_blocks);
+	assert_int_equal(state.bytes_lost, rot->lost_blocks * BLOCK);
 }
 
 static int repair(struct rot *rot, struct told *told, struct backup_state *state)
@@ -244,8 +305,16 @@ static void expect_mended(
 		    !rot->lost[number % layout->stripes])
 			assert_false(differs(&rot->parity, parity, place));
 	}
-	if (rot->lost_blocks == 0)
-		assert_int_equal(backup->size, rot->backup.size);
+	if (rot->lost_blocks > 0)
+		return;
+	assert_int_equal(backup->size, rot->backup.size);
+	assert_int_equal(parity->size, rot->parity.size);
+}
+
+static void expect_untouched(const struct rot *rot, const struct buffer *backup)
+{
+	assert_int_equal(backup->size, rot->bad_backup.size);
+	assert_memory_equal(backup->data, rot->bad_backup.data, backup->size);
 }
 
 static void judge(
@@ -254,18 +323,20 @@ static void judge(
 	struct buffer backup = {0}, parity = {0};
 
 	sample_read(rot->path, KIT_FILE, &backup);
-	sample_read(rot->path, KIT_PARITY, &parity);
-	expect_no_worse(&rot->backup, &rot->bad_backup, &backup);
-	expect_no_worse(&rot->parity, &rot->bad_parity, &parity);
+	if (rot->missing)
+		assert_false(sample_exists(rot->path, KIT_PARITY));
+	else
+		sample_read(rot->path, KIT_PARITY, &parity);
 	if (rot->useless) {
 		assert_int_equal(code, RH_E_PARITY);
-		assert_int_equal(backup.size, rot->bad_backup.size);
-		assert_memory_equal(backup.data, rot->bad_backup.data, backup.size);
+		expect_untouched(rot, &backup);
 	} else {
+		expect_no_worse(&rot->backup, &rot->bad_backup, &backup);
+		expect_no_worse(&rot->parity, &rot->bad_parity, &parity);
 		assert_int_equal(code, rot->lost_blocks > 0 ? RH_E_BACKUP_CORRUPT : RH_OK);
 		assert_int_equal(
 		    state->condition, rot->lost_blocks > 0 ? BACKUP_LOST : BACKUP_WHOLE);
-		assert_int_equal(told->lost, rot->lost_blocks * BLOCK);
+		assert_int_equal(told->lost, rot->lost_blocks);
 		assert_int_equal(state->bytes_lost, rot->lost_blocks * BLOCK);
 		expect_mended(rot, &backup, &parity);
 	}
@@ -277,15 +348,25 @@ static void judge(
 
 static void make(struct rot *rot)
 {
-	static const unsigned percents[] = {1, 5, 10, 10, 10, 30, 100};
 	size_t size = kit_below(&rot->random, 4) == 0 ? kit_below(&rot->random, 3000000) + 1
 						      : kit_below(&rot->random, 300000) + 1;
 
-	rot->percent = percents[kit_below(&rot->random, sizeof percents / sizeof *percents)];
+	/* Half of them as usual. */
+	rot->percent = 10;
+	if (kit_below(&rot->random, 2) == 0)
+		rot->percent = (unsigned)kit_below(&rot->random, 100) + 1;
 	rot->layout = kit_layout(size, rot->percent);
 	kit_fill(&rot->random, &rot->backup, size);
 	kit_protect(rot->path, &rot->backup, rot->percent);
 	sample_read(rot->path, KIT_PARITY, &rot->parity);
+}
+
+static void take_parity_away(struct rot *rot)
+{
+	char path[512];
+
+	snprintf(path, sizeof path, "%s/%s", rot->path, KIT_PARITY);
+	assert_int_equal(unlink(path), 0);
 }
 
 static void spoil(struct rot *rot)
@@ -300,8 +381,28 @@ static void spoil(struct rot *rot)
 		damage(rot, &rot->bad_backup);
 	if (which <= 1)
 		damage(rot, &rot->bad_parity);
+	rot->missing = kit_below(&rot->random, 30) == 0;
 	sample_write(rot->path, KIT_FILE, rot->bad_backup.data, rot->bad_backup.size);
 	sample_write(rot->path, KIT_PARITY, rot->bad_parity.data, rot->bad_parity.size);
+	if (rot->missing)
+		take_parity_away(rot);
+}
+
+/* What is bad now is what is looked at next. */
+static void look_again(struct rot *rot)
+{
+	struct buffer backup = {0}, parity = {0};
+
+	sample_read(rot->path, KIT_FILE, &backup);
+	sample_read(rot->path, KIT_PARITY, &parity);
+	expect_no_worse(&rot->backup, &rot->bad_backup, &backup);
+	expect_no_worse(&rot->parity, &rot->bad_parity, &parity);
+	buffer_free(&rot->bad_backup);
+	buffer_free(&rot->bad_parity);
+	rot->bad_backup = backup;
+	rot->bad_parity = parity;
+	free(rot->lost);
+	expect(rot);
 }
 
 static void round_of(struct rot *rot)
@@ -313,25 +414,24 @@ static void round_of(struct rot *rot)
 	make(rot);
 	spoil(rot);
 	expect(rot);
-	if (kit_below(&rot->random, 2) == 0) {
-		struct buffer now = {0};
-
+	check(rot);
+	switch (kit_below(&rot->random, 4)) {
+	case 0:
 		told.stops = (int)kit_below(&rot->random, 30) + 1;
-		code = repair(rot, &told, &state);
-		sample_read(rot->path, KIT_FILE, &now);
-		expect_no_worse(&rot->backup, &rot->bad_backup, &now);
-		if (code == RH_E_CANCELED) {
-			/* What is bad now is what is looked at next. */
-			free(rot->lost);
-			buffer_clear(&rot->bad_backup);
-			expect_ok(buffer_append(&rot->bad_backup, now.data, now.size, &error));
-			sample_read(rot->path, KIT_PARITY, &rot->bad_parity);
-			expect(rot);
-			told = (struct told){.rot = rot, .stops = -1};
-			code = repair(rot, &told, &state);
-		}
-		buffer_free(&now);
-	} else {
+		break;
+	case 1:
+		pulled.left = kit_below(&rot->random, rot->backup.size / 10 + 5000);
+		pulled.on = true;
+		break;
+	default:
+		break;
+	}
+	code = repair(rot, &told, &state);
+	pulled.on = false;
+	if (code == RH_E_CANCELED || code == RH_E_WRITE) {
+		rot->interrupted++;
+		look_again(rot);
+		told = (struct told){.rot = rot, .stops = -1};
 		code = repair(rot, &told, &state);
 	}
 	judge(rot, code, &told, &state);
@@ -362,9 +462,11 @@ static void rots(void **state)
 		lost += !rot.useless && rot.lost_blocks > 0;
 		useless += rot.useless;
 	}
-	print_message("%u mended, %u with losses, %u without a table\n", mended, lost, useless);
+	print_message("%u mended, %u with losses, %u without a table; %u interrupted\n", mended,
+	    lost, useless, rot.interrupted);
 	/* All of it was tried. */
-	assert_true(count < 200 || (mended > count / 5 && lost > count / 20));
+	assert_true(count < 200 || (mended > count / 5 && lost > count / 20 && useless > 0 &&
+				       rot.interrupted > count / 20));
 	sample_directory_remove(rot.path);
 	buffer_free(&rot.backup);
 	buffer_free(&rot.parity);

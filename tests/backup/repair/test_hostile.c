@@ -101,11 +101,11 @@ ssize_t __real_write(int fd, const void *bytes, size_t size);
 ssize_t __wrap_write(int fd, const void *bytes, size_t size);
 ssize_t __wrap_write(int fd, const void *bytes, size_t size)
 {
-	const struct buffer *given = &guard.patient->damage.backup;
 	struct stat status;
 
 	if (guard.file != 0 && fstat(fd, &status) == 0 && status.st_ino == guard.file) {
 		uint64_t at = (uint64_t)lseek(fd, 0, SEEK_CUR), i = at / BLOCK;
+		const struct buffer *given = &guard.patient->damage.backup;
 		uint8_t hash[PARITY_HASH_SIZE];
 
 		/* One block, one that was bad, and now is what the table says. */
