@@ -282,9 +282,14 @@ static int mend_parity(struct repair *repair, rh_error *error)
 
 /* ---- The whole ---- */
 
+/* Linux keeps up to so many bytes of a file as one, and forgets all of them or none. */
+#define FOLIO_MAX (UINT64_C(2) << 20)
+
 static void forget_page(int fd, uint64_t place)
 {
-	posix_fadvise(fd, (off_t)(place * PARITY_BLOCK), PARITY_BLOCK, POSIX_FADV_DONTNEED);
+	uint64_t start = place * PARITY_BLOCK / FOLIO_MAX * FOLIO_MAX;
+
+	posix_fadvise(fd, (off_t)start, (off_t)FOLIO_MAX, POSIX_FADV_DONTNEED);
 }
 
 /*

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -25,7 +26,22 @@ static struct {
 	bool forgets; /* what is written there reads back as zeros, and no error */
 	unsigned asked; /* how often they were tried */
 	int errnum; /* of opening for writing; 0: that is fine */
+	bool watched; /* whether the first of these bytes come from the page cache */
+	unsigned cached, uncached;
 } medium;
+
+/* Whether the page cache has the byte. */
+static bool is_cached(int fd, uint64_t at)
+{
+	off_t page = (off_t)(at / BLOCK * BLOCK);
+	void *map = mmap(NULL, BLOCK, PROT_READ, MAP_SHARED, fd, page);
+	unsigned char there = 0;
+
+	assert_true(map != MAP_FAILED);
+	assert_int_equal(mincore(map, BLOCK, &there), 0);
+	munmap(map, BLOCK);
+	return (there & 1) != 0;
+}
 
 ssize_t __real_pread64(int fd, void *bytes, size_t size, off_t offset);
 ssize_t __wrap_pread64(int fd, void *bytes, size_t size, off_t offset);
@@ -37,6 +53,13 @@ ssize_t __wrap_pread64(int fd, void *bytes, size_t size, off_t offset)
 	if (medium.file == 0 || first >= medium.end || first + size <= medium.first ||
 	    fstat(fd, &status) != 0 || status.st_ino != medium.file)
 		return __real_pread64(fd, bytes, size, offset);
+	if (medium.watched) {
+		if (is_cached(fd, medium.first))
+			medium.cached++;
+		else
+			medium.uncached++;
+		return __real_pread64(fd, bytes, size, offset);
+	}
 	if (medium.forgets) {
 		ssize_t got = __real_pread64(fd, bytes, size, offset);
 
@@ -297,6 +320,43 @@ static void forgotten(void **state)
 	}
 }
 
+/* Whether what lies here leaves the page cache when it is told to; in memory it cannot. */
+static bool forgets_here(const char *path)
+{
+	char file[512];
+	bool cached;
+	int fd;
+
+	snprintf(file, sizeof file, "%s/%s", path, KIT_PARITY);
+	fd = open(file, O_RDWR | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(fsync(fd), 0);
+	assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+	cached = is_cached(fd, 0);
+	close(fd);
+	return !cached;
+}
+
+/* What was written comes from the medium when it is looked at again. */
+static void read_back(void **state)
+{
+	static const uint64_t blocks[] = {5, 300};
+	struct patient *patient = *state;
+	bool here = forgets_here(patient->damage.path);
+	struct backup_state told;
+
+	for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) {
+		patient_fall_ill(patient, false);
+		spoil_medium(patient->damage.path, KIT_FILE, blocks[i] * BLOCK, 1, false);
+		medium.watched = true;
+		expect_ok(patient_repair(patient, NULL, NULL, &told, &error));
+		/* Looked for, and looked at again. */
+		assert_int_equal(medium.cached + medium.uncached, 2);
+		assert_int_equal(medium.uncached, here ? 1 : 0);
+		memset(&medium, 0, sizeof medium);
+	}
+}
+
 /* ---- Stops ---- */
 
 static void stops(void **state)
@@ -444,6 +504,7 @@ int main(void)
 	    WITH_PATIENT(out_of_nothing),
 	    WITH_PATIENT(nothing_to_mend_with),
 	    WITH_PATIENT(forgotten),
+	    WITH_PATIENT(read_back),
 	    WITH_PATIENT(stops),
 	    WITH_PATIENT(copies),
 	    WITH_PATIENT(without_recovery),
