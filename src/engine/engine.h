@@ -145,7 +145,7 @@ struct opening {
 	struct backup_generation *generations; /* newest first */
 	size_t count;
 	size_t next; /* the generation to try next */
-	bool salvage; /* it is the last resort: damage in it is passed over */
+	bool salvage; /* no other is whole: damage is passed over */
 	struct age_identity identities[2];
 	struct age_keys keys;
 	bool own_keys; /* nobody gave a key: those of the store are tried */
@@ -160,14 +160,15 @@ int opening_begin(struct opening *opening, struct rh_store *store, const char *p
 
 /*
  * Opens the next generation that is whole in structure, if need be with its parity, with a
- * notice for each one that is not.  Where there is no other one left, damage in it is passed
- * over (${opening->salvage}); where there is none at all, in the newest that opens.
- * RH_E_BACKUP_MISSING if there is none, RH_E_BACKUP_CORRUPT if all are damaged.
+ * notice for each one that is not.  Where there is but one, or each has failed, damage is
+ * passed over (${opening->salvage}), from the newest on; where there is none at all, in the
+ * newest that opens. RH_E_BACKUP_MISSING if there is none, RH_E_BACKUP_CORRUPT if all are
+ * damaged.
  */
 int opening_reader(struct opening *opening, struct report *report, struct backup_reader **ret,
     rh_error *error);
 
-/* Whether an older generation is left to try after RH_E_BACKUP_CORRUPT; says so. */
+/* Whether a generation is left to try after RH_E_BACKUP_CORRUPT; says so. */
 bool opening_older(struct opening *opening, struct report *report);
 
 /* The generation that opening_reader gave last, from its beginning. */

@@ -94,12 +94,15 @@ int opening_reader(
 		    report, "%s is damaged or incomplete", opening->generations[i].file);
 	if (found < opening->count)
 		opening->next = found;
-	opening->salvage = next_complete(opening, opening->next + 1) == opening->count;
+	if (next_complete(opening, next_complete(opening, 0) + 1) >= opening->count)
+		opening->salvage = true;
 	generation = &opening->generations[opening->next];
 	code = backup_reader_new(
 	    opening->directory, generation->file, &opening->keys, opening->salvage, ret, error);
-	if (code == RH_E_BACKUP_CORRUPT && opening_older(opening, report))
+	if (code == RH_E_BACKUP_CORRUPT && opening_older(opening, report)) {
+		error_clear(error);
 		return opening_reader(opening, report, ret, error);
+	}
 	/* The computer's own keys not fitting is no wrong secret: none was given. */
 	if (code == RH_E_SECRET_WRONG && opening->own_keys)
 		return error_set(error, RH_E_SECRET_NEEDED,
@@ -112,6 +115,14 @@ bool opening_older(struct opening *opening, struct report *report)
 {
 	size_t next = opening->next + 1, found = next_complete(opening, next);
 
+	/* None is whole: what is left of a newer one is likely to be more. */
+	if (found == opening->count && !opening->salvage) {
+		opening->salvage = true;
+		opening->next = next_complete(opening, 0);
+		report_notice(report, "no backup is whole; what is left of %s is used",
+		    opening->generations[opening->next].file);
+		return true;
+	}
 	/* The newest are damaged; an older one that is damaged too comes after those. */
 	if (found == opening->count && next < opening->count &&
 	    next_complete(opening, opening->next) != opening->next)

@@ -308,6 +308,61 @@ static void generations(void **state)
 	rh_store_close(store);
 }
 
+/* None is whole: the newest has the most, and what is lost of it is told. */
+static void all_damaged(void **state)
+{
+	struct kit *kit = *state;
+	rh_store *store = kit_store(kit->store, RH_STORE_CREATE), *new;
+	rh_open_options open = RH_OPEN_OPTIONS_INIT;
+	rh_listener listener;
+	struct heard heard;
+	struct stat status;
+	rh_summary summary;
+	char key[128], path[300];
+	rh_error error;
+
+	kit_add(store, 0, 2000, 0);
+	assert_int_equal(backup(store, kit, 0, 1, NULL, NULL, NULL), RH_OK);
+	kit_add(store, 2000, 8000, 0);
+	assert_int_equal(backup(store, kit, 1, 2, NULL, NULL, NULL), RH_OK);
+	keep_key(store, key);
+	open.recovery_key = key;
+	for (int i = 0; i < 2; i++) {
+		age_file(kit, i, path);
+		remove_parity(path);
+		flip(path, 90000);
+	}
+	for (int times = 0; times < 2; times++) {
+		new = kit_store(kit->other, RH_STORE_CREATE);
+		listener = kit_listener(&heard);
+		assert_int_equal(
+		    rh_restore(new, kit->media, &open, &listener, &summary, &error),
+		    RH_E_NOT_ALL_STORED);
+		assert_int_equal(error.code, RH_E_NOT_ALL_STORED);
+		assert_int_equal(summary.licenses, 8000);
+		assert_int_equal(summary.done + summary.already_here + summary.failed, 8000);
+		assert_true(summary.done + summary.already_here > 2000);
+		assert_int_equal(kit_heard(&heard, RH_EVENT_BEGIN), 1);
+		assert_int_equal(heard.ends, 1);
+		rh_store_close(new);
+	}
+	/* Nothing at all of the newest can be read any more: then the one before it,
+	 * of which only a manifest is lost. */
+	age_file(kit, 1, path);
+	assert_int_equal(stat(path, &status), 0);
+	flip(path, 90000);
+	for (long at = 2000; at < (long)status.st_size; at += 65536)
+		flip(path, at);
+	flip(path, -10);
+	new = kit_store(kit->other, 0);
+	assert_int_equal(rh_restore(new, kit->media, &open, NULL, &summary, &error), RH_OK);
+	assert_int_equal(error.code, RH_OK);
+	assert_int_equal(summary.licenses, 2000);
+	assert_true(summary.already_here > 0);
+	rh_store_close(new);
+	rh_store_close(store);
+}
+
 static void damaged_restore(void **state)
 {
 	struct kit *kit = *state;
@@ -744,6 +799,7 @@ int main(void)
 	    TEST(own_computer_needs_no_key),
 	    TEST(plan_changes_nothing),
 	    TEST(generations),
+	    TEST(all_damaged),
 	    TEST(damaged_restore),
 	    TEST(secrets),
 	    TEST(adding),
