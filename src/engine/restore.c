@@ -226,6 +226,25 @@ static int check_medium(
 	return wear.bytes_lost > 0 ? medium_check(&run->place, error) : RH_OK;
 }
 
+/*
+ * What the medium lost between the two times of reading was passed over without a word: damage
+ * is told of by the first.
+ */
+static int check_again(const struct restore *run, const struct backup_reader *reader,
+    const struct backup_reader *again, rh_error *error)
+{
+	struct backup_wear first, second;
+	int code = check_medium(run, again, error);
+
+	backup_reader_wear(reader, &first);
+	backup_reader_wear(again, &second);
+	if (code == RH_OK && second.bytes_lost > first.bytes_lost)
+		code = error_set(error, RH_E_READ,
+		    "the backup could not be read a second time for what a service counts; "
+		    "restore again");
+	return code;
+}
+
 /* All that needs no service in one transaction, or the store as it was. */
 static int restore_owned(struct restore *run, struct backup_reader *reader,
     const struct filter *filter, rh_error *error)
@@ -281,6 +300,8 @@ static int restore_generation(struct restore *run, struct backup_reader *reader,
 		code = opening_again(run->opening, &again, error);
 	if (code == RH_OK && run->managed_seen)
 		code = managed_restore(run, again, filter, only_managed(header), error);
+	if (code == RH_OK && run->managed_seen)
+		code = check_again(run, only_managed(header) ? again : reader, again, error);
 	if (code == RH_OK)
 		opening_tell_wear(run->opening, run->report, again != NULL ? again : reader);
 	backup_reader_free(again);

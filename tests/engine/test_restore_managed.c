@@ -1,6 +1,7 @@
 /*
  * Managed licences on a new computer: what their service grants, refuses, or fails to say.
  */
+#include <dirent.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -140,6 +141,7 @@ struct noticed {
 	bool stop_when_it_hangs;
 	uint64_t done;
 	int end_code;
+	const char *rots; /* a file of which a byte rots once it was read; NULL: none */
 };
 
 static void note(struct noticed *heard, char letter)
@@ -151,6 +153,20 @@ static void note(struct noticed *heard, char letter)
 	assert_true(size + 1 < sizeof heard->order);
 	heard->order[size] = letter;
 	heard->order[size + 1] = '\0';
+}
+
+static void rot(const char *path)
+{
+	FILE *file = fopen(path, "r+b");
+	int byte;
+
+	assert_non_null(file);
+	assert_int_equal(fseek(file, 100000, SEEK_SET), 0);
+	byte = fgetc(file);
+	assert_int_not_equal(byte, EOF);
+	assert_int_equal(fseek(file, 100000, SEEK_SET), 0);
+	fputc(byte ^ 1, file);
+	fclose(file);
 }
 
 static int on_event(void *context, const rh_event *event)
@@ -167,6 +183,10 @@ static int on_event(void *context, const rh_event *event)
 	if (event->type < (int)sizeof letters && letters[event->type] != '\0')
 		note(heard, letters[event->type]);
 	heard->done = event->licenses_done;
+	if (event->type == RH_EVENT_PROGRESS && heard->rots != NULL) {
+		rot(heard->rots);
+		heard->rots = NULL;
+	}
 	if (event->type == RH_EVENT_END)
 		heard->end_code = event->code;
 	if (event->type == RH_EVENT_NEEDS_INDIVIDUALIZATION)
@@ -203,6 +223,7 @@ try {
 	const char *asked_at;
 	int stop_after;
 	bool stop_when_it_hangs;
+	const char *rots;
 };
 
 static int restore(
@@ -213,8 +234,9 @@ static int restore(
 	rh_error error;
 	int code;
 
-	*heard = (struct noticed){
-	    .stop_after = try->stop_after, .stop_when_it_hangs = try->stop_when_it_hangs};
+	*heard = (struct noticed){.stop_after = try->stop_after,
+	    .stop_when_it_hangs = try->stop_when_it_hangs,
+	    .rots = try->rots};
 	options.recovery_key = scene.recovery.identity;
 	options.individualize = !try->refuse;
 	options.plan = try->plan;
@@ -660,6 +682,55 @@ static void original(void **state)
 	expect_usable(scene.store, 4, 1);
 }
 
+/* The backup's only file, without its parity. */
+static void only_file(const char *directory, char path[300])
+{
+	DIR *names = opendir(directory);
+	const struct dirent *entry;
+
+	assert_non_null(names);
+	path[0] = '\0';
+	while ((entry = readdir(names)) != NULL) {
+		char found[300];
+
+		snprintf(found, sizeof found, "%s/%.100s", directory, entry->d_name);
+		if (strstr(found, ".parity") != NULL)
+			assert_int_equal(unlink(found), 0);
+		else if (strstr(found, ".age") != NULL)
+			memcpy(path, found, sizeof found);
+	}
+	closedir(names);
+	assert_string_not_equal(path, "");
+}
+
+/* A backup is read twice: what rots in between is not missing in silence. */
+static void rots_between(void **state)
+{
+	rh_store *store = new_store();
+	char directory[160], path[300];
+	struct noticed heard;
+	rh_summary summary;
+
+	(void)state;
+	fake_forget(fake);
+	kit_be(&scene.kit, "a");
+	snprintf(directory, sizeof directory, "%s/rots", scene.kit.root);
+	backup(directory);
+	only_file(directory, path);
+	kit_be(&scene.kit, "b");
+	assert_int_equal(
+	    restore(store, &(struct try){.media = directory, .rots = path}, &heard, &summary),
+	    RH_E_READ);
+	assert_true(summary.done >= OWNED);
+	assert_true(summary.done < MANAGED + OWNED);
+	/* Once it is known to be so, it is told one by one. */
+	assert_int_equal(restore(store, &(struct try){.media = directory}, &heard, &summary),
+	    RH_E_NOT_ALL_STORED);
+	assert_int_equal(summary.licenses, MANAGED + OWNED);
+	assert_true(heard.codes[RH_E_LICENSE_DAMAGED] > 0);
+	close_store(store);
+}
+
 /* A grant that was moved, or is another computer's, proves nothing. */
 static void grants_prove(void **state)
 {
@@ -719,7 +790,7 @@ int main(void)
 	    cmocka_unit_test(service_fails), cmocka_unit_test(other_service),
 	    cmocka_unit_test(asked_elsewhere), cmocka_unit_test(canceled_between),
 	    cmocka_unit_test(killed), cmocka_unit_test(no_room), cmocka_unit_test(original),
-	    cmocka_unit_test(grants_prove),
+	    cmocka_unit_test(rots_between), cmocka_unit_test(grants_prove),
 	    cmocka_unit_test(canceled), /* the last one: the service hangs */
 	};
 
