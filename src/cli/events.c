@@ -210,6 +210,8 @@ static const char *result_word(int code)
 	case RH_E_INDIVIDUALIZE:
 	case RH_E_SERVICE_UNAVAILABLE:
 		return "not restored";
+	case RH_E_LICENSE_DAMAGED:
+		return "lost";
 	default:
 		return "refused";
 	}

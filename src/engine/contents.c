@@ -295,8 +295,11 @@ static int check_counts(struct contents *run, rh_error *error)
 		return tell_nameless(run, 1,
 		    "how many licences there were is lost with the header; more may be missing",
 		    error);
-	if (wear.bytes_lost > 0 && run->licenses <= licenses)
-		return tell_nameless(run, licenses - run->licenses,
+	/* Behind a hole a licence may look like a frame: more than there were are no more than
+	 * lost. */
+	if (wear.bytes_lost > 0)
+		return tell_nameless(run,
+		    run->licenses <= licenses ? licenses - run->licenses : 1,
 		    "a licence is lost, and its name with it", error);
 	if (run->licenses != licenses || run->bytes != header->bytes)
 		return error_set(error, RH_E_BACKUP_CORRUPT,
