@@ -3,6 +3,9 @@
 import json
 import os
 import pathlib
+import random
+import subprocess
+import tarfile
 import unittest
 
 from rehost import (DAMAGED, DONE, ENVIRONMENT, EXISTS, OTHER, PARTIAL, SECRET, SOURCE, USAGE, Case, licence_id,
@@ -250,6 +253,42 @@ class Restore(Case):
         run = self.run_rehost("repair", self.stick, store="none", status=DONE)
         self.assertIn("whole, nothing to mend", run.err)
         self.assertEqual(self.run_rehost("verify", self.stick, status=DONE).err.count("damaged"), 0)
+
+    def test_licences_like_frames(self):
+        """Licences that hold frames of a backup do not stop a restore, whatever is lost around them."""
+        chance = random.Random(5)
+
+        def packed(name, data):
+            head = tarfile.TarInfo(name)
+            head.size = len(data)
+            tar = head.tobuf(tarfile.USTAR_FORMAT) + data + bytes(-len(data) % 512)
+            return subprocess.run(["zstd", "-1", "-c", "--no-check", "--stream-size=%d" % len(tar)], input=tar,
+                                  capture_output=True, check=True).stdout
+
+        evil = b"".join(packed("licenses/evil%d/document" % i, b"evil " + chance.randbytes(300)) for i in range(20))
+        folder, stick = self.top / "documents", self.top / "stick2"
+        folder.mkdir()
+        stick.mkdir()
+        for i in range(80):
+            (folder / ("licence%02d" % i)).write_bytes(b"%d " % i + (chance.randbytes(9000) + evil if i % 7 == 3
+                                                                     else chance.randbytes(20000)))
+        self.run_rehost("add", "--format", "opaque", folder, store="plain", status=DONE)
+        self.run_rehost("backup", "--parity", "0", stick, store="plain", status=DONE)
+        identity = self.run_rehost("recovery", "show", "--json", store="plain", status=DONE).lines[0]
+        (self.top / "plain-key").write_text(identity["code"])
+        backup = next(stick.glob("*.age"))
+        whole = backup.read_bytes()
+        for i in range(15):
+            data = bytearray(whole)
+            for chunk in chance.sample(range(1, len(data) // 65552), chance.choice((1, 2, 5))):
+                data[chunk * 65552 + 5000] ^= 1
+            backup.write_bytes(data)
+            run = self.run_rehost("verify", stick, store="plain", status=DAMAGED)
+            self.assertRegex(run.err, r"of [0-9]+ licences are damaged")
+            run = self.run_rehost("restore", stick, "--recovery-key-file", "plain-key", store="new%d" % i,
+                                  status=PARTIAL)
+            self.assertRegex(run.err, r"restored [1-9][0-9]* licences")
+            self.assertNotIn("evil", self.run_rehost("list", store="new%d" % i, status=DONE).out)
 
     def test_repair_nothing(self):
         (self.top / "empty").mkdir()
