@@ -23,6 +23,13 @@
 
 #define BLOCK 4096
 
+/* AddressSanitizer takes its time. */
+#ifdef __SANITIZE_ADDRESS__
+#define ROTS 200
+#else
+#define ROTS 1000
+#endif
+
 struct rot {
 	struct kit_random random;
 	char path[256];
@@ -448,7 +455,7 @@ static uint64_t setting(const char *name, uint64_t otherwise)
 static void rots(void **state)
 {
 	uint64_t seed = setting("ROT_SEED", (uint64_t)time(NULL)),
-		 count = setting("ROTS", 1000);
+		 count = setting("ROTS", ROTS);
 	struct rot rot = {.random = {seed}};
 	unsigned mended = 0, lost = 0, useless = 0;
 	(void)state;

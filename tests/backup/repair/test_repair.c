@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -23,25 +22,9 @@
 static struct {
 	ino_t file; /* 0: all is well */
 	uint64_t first, end; /* bytes that cannot be read */
-	bool forgets; /* what is written there reads back as zeros, and no error */
 	unsigned asked; /* how often they were tried */
 	int errnum; /* of opening for writing; 0: that is fine */
-	bool watched;
-	bool cached; /* the first of these bytes was, when reading began anew */
 } medium;
-
-/* Whether the page cache has the byte. */
-static bool is_cached(int fd, uint64_t at)
-{
-	off_t page = (off_t)(at / BLOCK * BLOCK);
-	void *map = mmap(NULL, BLOCK, PROT_READ, MAP_SHARED, fd, page);
-	unsigned char there = 0;
-
-	assert_true(map != MAP_FAILED);
-	assert_int_equal(mincore(map, BLOCK, &there), 0);
-	munmap(map, BLOCK);
-	return (there & 1) != 0;
-}
 
 ssize_t __real_pread64(int fd, void *bytes, size_t size, off_t offset);
 ssize_t __wrap_pread64(int fd, void *bytes, size_t size, off_t offset);
@@ -50,21 +33,9 @@ ssize_t __wrap_pread64(int fd, void *bytes, size_t size, off_t offset)
 	uint64_t first = (uint64_t)offset;
 	struct stat status;
 
-	if (medium.watched && first == 0 && fstat(fd, &status) == 0 &&
-	    status.st_ino == medium.file)
-		medium.cached = is_cached(fd, medium.first);
-	if (medium.watched || medium.file == 0 || first >= medium.end ||
-	    first + size <= medium.first || fstat(fd, &status) != 0 ||
-	    status.st_ino != medium.file)
+	if (medium.file == 0 || first >= medium.end || first + size <= medium.first ||
+	    fstat(fd, &status) != 0 || status.st_ino != medium.file)
 		return __real_pread64(fd, bytes, size, offset);
-	if (medium.forgets) {
-		ssize_t got = __real_pread64(fd, bytes, size, offset);
-
-		for (uint64_t at = first; at < first + size; at++)
-			if (at >= medium.first && at < medium.end)
-				((uint8_t *)bytes)[at - first] = 0;
-		return got;
-	}
 	medium.asked++;
 	errno = EIO;
 	return -1;
@@ -81,8 +52,7 @@ int __wrap_openat64(int directory, const char *name, int flags, unsigned mode)
 	return __real_openat64(directory, name, flags, mode);
 }
 
-static void spoil_medium(
-    const char *directory, const char *file, uint64_t first, uint64_t size, bool forgets)
+static void spoil_medium(const char *directory, const char *file, uint64_t first, uint64_t size)
 {
 	char path[512];
 	struct stat status;
@@ -92,7 +62,6 @@ static void spoil_medium(
 	medium.file = status.st_ino;
 	medium.first = first;
 	medium.end = first + size;
-	medium.forgets = forgets;
 	medium.asked = 0;
 }
 
@@ -294,64 +263,6 @@ static void nothing_to_mend_with(void **state)
 	assert_int_equal(sample_count(patient->to), 0);
 }
 
-/* What was written is not what the medium gives: backup, parity page, page of the table. */
-static void forgotten(void **state)
-{
-	struct patient *patient = *state;
-	const struct parity_shape *shape = &patient->damage.shape;
-	const uint64_t places[] = {parity_place(shape, 0), parity_table_place(shape, 1)};
-	struct backup_state told;
-
-	for (size_t i = 0; i < 3; i++) {
-		rh_error why;
-
-		patient_fall_ill(patient, false);
-		spoil_medium(patient->damage.path, i == 0 ? KIT_FILE : KIT_PARITY,
-		    i == 0 ? 6 * BLOCK : places[i - 1] * BLOCK, 100, true);
-		assert_int_equal(
-		    patient_repair(patient, NULL, NULL, &told, &why), RH_E_READ_BACK);
-		assert_non_null(strstr(why.text, "'rehost repair' with '--to'"));
-		assert_int_not_equal(told.condition, BACKUP_WHOLE);
-		medium.file = 0;
-		patient_expect_no_worse(patient);
-	}
-}
-
-/* Whether what lies here leaves the page cache when it is told to; in memory it cannot. */
-static bool forgets_here(const char *path)
-{
-	char file[512];
-	bool cached;
-	int fd;
-
-	snprintf(file, sizeof file, "%s/%s", path, KIT_PARITY);
-	fd = open(file, O_RDWR | O_CLOEXEC);
-	assert_true(fd >= 0);
-	assert_int_equal(fsync(fd), 0);
-	assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
-	cached = is_cached(fd, 0);
-	close(fd);
-	return !cached;
-}
-
-/* What was written comes from the medium when it is looked at again. */
-static void read_back(void **state)
-{
-	static const uint64_t blocks[] = {5, 300, SIZE / BLOCK};
-	struct patient *patient = *state;
-	bool here = forgets_here(patient->damage.path);
-	struct backup_state told;
-
-	for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) {
-		patient_fall_ill(patient, false);
-		spoil_medium(patient->damage.path, KIT_FILE, blocks[i] * BLOCK, 1, false);
-		medium.watched = true;
-		expect_ok(patient_repair(patient, NULL, NULL, &told, &error));
-		assert_int_equal(medium.cached, !here);
-		memset(&medium, 0, sizeof medium);
-	}
-}
-
 /* ---- Stops ---- */
 
 static void stops(void **state)
@@ -474,7 +385,7 @@ static void unreadable(void **state)
 	for (size_t i = 0; i < 2; i++) {
 		unsigned asked;
 
-		spoil_medium(patient->damage.path, files[i], 60 * BLOCK, 3 * BLOCK, false);
+		spoil_medium(patient->damage.path, files[i], 60 * BLOCK, 3 * BLOCK);
 		damage_check(&patient->damage, &runs);
 		asked = medium.asked;
 		assert_true(asked >= 4);
@@ -498,8 +409,6 @@ int main(void)
 	    WITH_PATIENT(in_part),
 	    WITH_PATIENT(out_of_nothing),
 	    WITH_PATIENT(nothing_to_mend_with),
-	    WITH_PATIENT(forgotten),
-	    WITH_PATIENT(read_back),
 	    WITH_PATIENT(stops),
 	    WITH_PATIENT(copies),
 	    WITH_PATIENT(without_recovery),
