@@ -286,12 +286,15 @@ static void test_file_that_is_no_file(void **state)
 static char *replaced(const char *text, const char *old, const char *by)
 {
 	const char *at = strstr(text, old);
-	char *ret;
+	const char *behind;
+	struct buffer ret = {0};
 
 	assert_non_null(at);
-	assert_true(
-	    asprintf(&ret, "%.*s%s%s", (int)(at - text), text, by, at + strlen(old)) > 0);
-	return ret;
+	behind = at + strlen(old);
+	assert_int_equal(buffer_append(&ret, text, (size_t)(at - text), NULL), RH_OK);
+	assert_int_equal(buffer_append(&ret, by, strlen(by), NULL), RH_OK);
+	assert_int_equal(buffer_append(&ret, behind, strlen(behind) + 1, NULL), RH_OK);
+	return (char *)ret.data;
 }
 
 static void test_broken_files(void **state)
