@@ -33,6 +33,8 @@ static int code_of_errno(int errnum, int otherwise)
 	case ENXIO:
 		/* To be opened: a socket, or a pipe that nobody reads. */
 		return otherwise == RH_E_OPEN ? RH_E_OPEN : RH_E_MEDIUM_GONE;
+	case EIO:
+		return otherwise == RH_E_OPEN ? RH_E_READ : otherwise;
 	case EACCES:
 	case EPERM:
 	case EROFS:

@@ -16,7 +16,8 @@ int error_set(rh_error *error, int code, const char *format, ...)
 /*
  * The same, with ": " and the words for ${errnum} behind the sentence.  ENOMEM,
  * ENOSPC, EDQUOT, EFBIG, EACCES, EPERM, EROFS, and, unless ${code} is RH_E_OPEN, ENODEV
- * and ENXIO choose their own code; every other errno gives ${code}.
+ * and ENXIO choose their own code.  EIO makes RH_E_READ of RH_E_OPEN: the medium fails, not
+ * the name.  Every other errno gives ${code}.
  */
 int error_errno(rh_error *error, int code, int errnum, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
