@@ -24,10 +24,10 @@ static int insert_slots(struct change *change, struct items *items,
     const struct ledger_visitor *visitor, rh_error *error)
 {
 	static const struct statement insert = {"ledger_slot",
-	    "INSERT INTO slots (license, computer, number, since) VALUES ($1, $2, $3, $4)"
-	    " ON CONFLICT (license, computer, since) DO UPDATE SET released = NULL,"
-	    " number = excluded.number",
-	    4, "ttii"};
+	    "INSERT INTO slots (license_number, computer, number, since)"
+	    " VALUES ($1, $2, $3, $4) ON CONFLICT (license_number, computer, since)"
+	    " DO UPDATE SET released = NULL, number = excluded.number",
+	    4, "itii"};
 	size_t count = 0;
 
 	for (size_t i = 0; i < items->count; i++) {
@@ -36,7 +36,7 @@ static int insert_slots(struct change *change, struct items *items,
 
 		if (item->outcome->result != MESSAGE_GRANTED)
 			continue;
-		values[0] = value_text(item->license->key);
+		values[0] = value_integer(item->number);
 		values[1] = value_text(visitor->computer);
 		values[2] = value_integer(item->outcome->number);
 		values[3] = value_integer(change->now);

@@ -143,6 +143,7 @@ struct item {
 	size_t position; /* in the request */
 	bool known; /* has a row */
 	bool renewed; /* its row is of an earlier document */
+	int64_t number; /* of its row; 0: it has none */
 	int64_t first_seen;
 	struct policy own; /* the licence's policy */
 	uint32_t claimed;

@@ -106,6 +106,7 @@ static int on_license(void *context, size_t index, const struct row *row, rh_err
 	item->renewed =
 	    *row_text(row, 5) == '\0' ||
 	    (strcmp(row_text(row, 5), digest) != 0 && item->license->issued > row_time(row, 2));
+	item->number = row_integer(row, 6);
 	return RH_OK;
 }
 
@@ -116,6 +117,7 @@ static void start(struct item *item, int64_t now)
 	struct holder *holders = item->count.holders;
 
 	item->known = item->renewed = false;
+	item->number = 0;
 	item->first_seen = now;
 	item->own = policy_unset;
 	item->claimed = license->computers;
@@ -201,10 +203,11 @@ static int renew(struct change *change, struct items *items, rh_error *error)
 static int on_inserted(void *context, size_t index, const struct row *row, rh_error *error)
 {
 	struct items *items = context;
+	struct item *item = &items->items[items->chosen[index]];
 
-	(void)row;
 	(void)error;
-	items->items[items->chosen[index]].known = true; /* and ours */
+	item->known = true; /* and ours */
+	item->number = row_integer(row, 0);
 	return RH_OK;
 }
 
@@ -213,7 +216,7 @@ static int insert_licenses(struct change *change, struct items *items, rh_error 
 	static const struct statement insert = {"ledger_license_new",
 	    "INSERT INTO licenses (license, issuer, id, title, service, original, computers,"
 	    " issued, digest, first_seen) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
-	    " ON CONFLICT (license) DO NOTHING RETURNING 1",
+	    " ON CONFLICT (license) DO NOTHING RETURNING number",
 	    10, "ttttttiiti"};
 	size_t count = choose(items);
 	char(*digests)[LEDGER_HASH_SIZE];
@@ -237,8 +240,8 @@ static int insert_licenses(struct change *change, struct items *items, rh_error 
 }
 
 #define SELECT_LICENSE                                                                         \
-	"SELECT original, computers, issued, first_seen, blocked, digest FROM licenses"        \
-	" WHERE license = $1"
+	"SELECT original, computers, issued, first_seen, blocked, digest, number"              \
+	" FROM licenses WHERE license = $1"
 
 /* In the order of keys, so that two that lock seldom wait for each other. */
 int items_lock(struct change *change, struct items *items, rh_error *error)
@@ -338,7 +341,7 @@ static int load_states(struct change *change, struct items *items, rh_error *err
 	static const struct statement select = {"ledger_state",
 	    "SELECT 4, s.computer, s.number, s.since, s.released, r.effective, 0"
 	    " FROM slots s LEFT JOIN releases r ON r.computer = s.computer AND r.state = 0"
-	    " WHERE s.license = $1"
+	    " WHERE s.license_number = $4"
 	    " UNION ALL SELECT 1, '', p.computers, p.period, p.period_computers, p.cooldown,"
 	    " p.release_wait FROM policies p WHERE p.scope = 2 AND p.subject = $1"
 	    " UNION ALL SELECT 2, '', e.extra, 0, 0, 0, 0 FROM exceptions e"
@@ -347,7 +350,7 @@ static int load_states(struct change *change, struct items *items, rh_error *err
 	    " (SELECT MIN(r.effective) FROM releases r"
 	    " WHERE r.computer IN (o.computer, o.license_key) AND r.state = 0), 0"
 	    " FROM originals o WHERE o.license_key = $2 AND $2 <> ''",
-	    3, "tti"};
+	    4, "ttii"};
 
 	for (size_t i = 0; i < items->count; i++) {
 		struct item *item = &items->items[i];
@@ -355,9 +358,10 @@ static int load_states(struct change *change, struct items *items, rh_error *err
 		item->own = policy_unset;
 		item->count.extra = 0;
 		item->count.holder_count = 0;
-		items->values[3 * i] = value_text(item->license->key);
-		items->values[3 * i + 1] = value_text(item->count.original);
-		items->values[3 * i + 2] = value_integer(change->now);
+		items->values[4 * i] = value_text(item->license->key);
+		items->values[4 * i + 1] = value_text(item->count.original);
+		items->values[4 * i + 2] = value_integer(change->now);
+		items->values[4 * i + 3] = value_integer(item->number);
 	}
 	return database_query_many(
 	    change->connection, &select, items->values, items->count, on_state, items, error);

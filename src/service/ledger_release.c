@@ -198,7 +198,8 @@ static int find_wait(
 	    ""};
 	static const struct statement others = {"ledger_wait_others",
 	    "SELECT COALESCE(MAX(p.release_wait), 0) FROM policies p JOIN ("
-	    "SELECT l.license, l.issuer FROM slots s JOIN licenses l ON l.license = s.license"
+	    "SELECT l.license, l.issuer FROM slots s JOIN licenses l ON l.number = "
+	    "s.license_number"
 	    " WHERE s.computer = $1 AND s.released IS NULL"
 	    " UNION SELECT license, issuer FROM licenses WHERE original = $2 AND original <> ''"
 	    ") h ON (p.scope = 1 AND p.subject = h.issuer)"

@@ -113,8 +113,8 @@ static int set_original(
 	    "UPDATE computers SET license_key = $1 WHERE computer = $2", 2, "tt"};
 	static const struct statement free_slots = {"ledger_original_slots",
 	    "UPDATE slots SET released = $3 WHERE computer = $2 AND released IS NULL"
-	    " AND license IN (SELECT l.license FROM slots s JOIN licenses l"
-	    " ON l.license = s.license WHERE s.computer = $2 AND l.original = $1)",
+	    " AND license_number IN (SELECT l.number FROM slots s JOIN licenses l"
+	    " ON l.number = s.license_number WHERE s.computer = $2 AND l.original = $1)",
 	    3, "tti"};
 	const struct value values[] = {
 	    value_text(claim), value_text(computer), value_integer(change->now)};

@@ -48,7 +48,8 @@
 	"  PRIMARY KEY (license, number)"                                                      \
 	")" KEYED                                                                              \
 	"CREATE TABLE licenses ("                                                              \
-	"  license " TEXT " NOT NULL PRIMARY KEY,"                                             \
+	"  number " COUNTED ","                                                                \
+	"  license " TEXT " NOT NULL UNIQUE,"                                                  \
 	"  issuer " TEXT " NOT NULL,"                                                          \
 	"  id " TEXT " NOT NULL,"                                                              \
 	"  title " TEXT " NOT NULL,"                                                           \
@@ -60,7 +61,7 @@
 	"  first_seen " BIGINT " NOT NULL,"                                                    \
 	"  blocked " BIGINT " NOT NULL DEFAULT 0,"                                             \
 	"  block_reason " TEXT " NOT NULL DEFAULT ''"                                          \
-	")" KEYED                                                                              \
+	")" PLAIN                                                                              \
 	"CREATE INDEX licenses_digest ON licenses (digest);"                                   \
 	"CREATE INDEX licenses_original ON licenses (original);"                               \
 	"CREATE TABLE computers ("                                                             \
@@ -80,15 +81,15 @@
 	")" KEYED                                                                              \
 	"CREATE INDEX originals_computer ON originals (computer);"                             \
 	"CREATE TABLE slots ("                                                                 \
-	"  license " TEXT " NOT NULL,"                                                         \
+	"  license_number " BIGINT " NOT NULL,"                                                \
 	"  computer " TEXT " NOT NULL,"                                                        \
 	"  number " BIGINT " NOT NULL,"                                                        \
 	"  since " BIGINT " NOT NULL,"                                                         \
 	"  released " BIGINT ","                                                               \
-	"  PRIMARY KEY (license, computer, since)"                                             \
+	"  PRIMARY KEY (license_number, computer, since)"                                      \
 	")" KEYED                                                                              \
 	"CREATE INDEX slots_computer ON slots (computer);"                                     \
-	"CREATE UNIQUE INDEX slots_number ON slots (license, number)"                          \
+	"CREATE UNIQUE INDEX slots_number ON slots (license_number, number)"                   \
 	"  WHERE released IS NULL;"                                                            \
 	"CREATE TABLE releases ("                                                              \
 	"  computer " TEXT " NOT NULL,"                                                        \
