@@ -65,14 +65,13 @@ int stream_next(struct stream *stream, struct piece *piece, rh_error *error);
 #define PAIRS_BYTES_MAX ((size_t)32 << 20) /* of all that wait */
 #define PAIRS_ROOM (PAIRS_WAITING_MAX + 1)
 
-/* A ring; the oldest is at ${first}. */
+/* The oldest first.  Buffers of those behind ${count} are used again. */
 struct pairs {
 	struct pair {
 		struct backup_frame frame;
 		char path[TAR_PATH_MAX + 1]; /* of its first member */
 		bool ready; /* waits for nobody */
 	} all[PAIRS_ROOM];
-	size_t first;
 	size_t count;
 	size_t bytes;
 	struct buffer tar; /* of a manifest */

@@ -9,23 +9,18 @@ void pairs_free(struct pairs *pairs)
 	buffer_free_secret(&pairs->tar);
 }
 
-static struct pair *pair_at(struct pairs *pairs, size_t i)
-{
-	return &pairs->all[(pairs->first + i) % PAIRS_ROOM];
-}
-
 bool pairs_take(struct pairs *pairs, struct backup_frame *frame)
 {
-	struct pair *pair = pair_at(pairs, 0);
+	struct pair *all = pairs->all;
 	struct backup_frame swap = *frame;
 
-	if (pairs->count == 0 || !pair->ready)
+	if (pairs->count == 0 || !all[0].ready)
 		return false;
-	pairs->bytes -= pair->frame.licenses.size;
-	*frame = pair->frame;
-	pair->frame = swap;
-	pairs->first = (pairs->first + 1) % PAIRS_ROOM;
+	pairs->bytes -= all[0].frame.licenses.size;
+	*frame = all[0].frame;
 	pairs->count--;
+	memmove(all, all + 1, pairs->count * sizeof *all);
+	all[pairs->count].frame = swap;
 	return true;
 }
 
@@ -37,7 +32,7 @@ bool pairs_crowded(const struct pairs *pairs)
 void pairs_give_up(struct pairs *pairs, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
-		struct pair *pair = pair_at(pairs, i);
+		struct pair *pair = &pairs->all[i];
 
 		if (!pair->ready)
 			pair->frame.alone = true;
@@ -48,7 +43,7 @@ void pairs_give_up(struct pairs *pairs, size_t count)
 int pairs_licenses(
     struct pairs *pairs, const struct piece *piece, bool ready, bool alone, rh_error *error)
 {
-	struct pair *pair = pair_at(pairs, pairs->count);
+	struct pair *pair = &pairs->all[pairs->count];
 	int code;
 
 	backup_frame_clear(&pair->frame);
@@ -67,7 +62,7 @@ int pairs_licenses(
 /* What its licences are is all that is known of them. */
 static int add_orphan(struct pairs *pairs, const struct piece *piece, rh_error *error)
 {
-	struct pair *pair = pair_at(pairs, pairs->count);
+	struct pair *pair = &pairs->all[pairs->count];
 	int code;
 
 	backup_frame_clear(&pair->frame);
@@ -112,7 +107,7 @@ static int first_name(struct pairs *pairs, const struct piece *piece, ZSTD_DCtx 
 static size_t find_owner(struct pairs *pairs, const char *name)
 {
 	for (size_t i = 0; i < pairs->count; i++) {
-		const struct pair *pair = pair_at(pairs, i);
+		const struct pair *pair = &pairs->all[i];
 
 		if (name == NULL ? !pair->ready : !pair->ready && strcmp(pair->path, name) == 0)
 			return i;
@@ -139,7 +134,7 @@ int pairs_manifest(
 						  "a manifest that belongs to no frame");
 	/* Manifests come in the order of their frames: older ones get none any more. */
 	pairs_give_up(pairs, owner);
-	pair = pair_at(pairs, owner);
+	pair = &pairs->all[owner];
 	pair->ready = true;
 	return buffer_append(&pair->frame.manifest, piece->bytes, piece->size, error);
 }

@@ -4,6 +4,8 @@
 #include <cmocka.h>
 #include <stdlib.h>
 
+#include "backup/reader.h"
+
 #include "found.h"
 
 /* Which manifest goes with which licences, and how long either waits. */
@@ -98,6 +100,38 @@ static void crowded_behind_damage(void **state)
 	book_free(&book);
 }
 
+/* However many frames a backup has, no more are held than wait at once. */
+static void buffers_used_again(void **state)
+{
+	static const uint8_t bytes[5000];
+	const struct piece licenses = {.bytes = bytes, .size = sizeof bytes, .path = "a"};
+	const struct piece manifest = {.bytes = bytes, .size = 100};
+	struct pairs *pairs = calloc(1, sizeof *pairs);
+	struct backup_frame frame = {0};
+	size_t taken = 0, held = 0;
+
+	(void)state;
+	assert_non_null(pairs);
+	for (size_t i = 0; i < 200; i++) {
+		expect_ok(pairs_licenses(pairs, &licenses, false, false, &error));
+		if (i >= 8)
+			expect_ok(pairs_manifest(pairs, &manifest, NULL, &error));
+		while (pairs_take(pairs, &frame)) {
+			assert_int_equal(frame.licenses.size, sizeof bytes);
+			assert_int_equal(frame.manifest.size, 100);
+			taken++;
+		}
+	}
+	for (size_t i = 0; i < PAIRS_ROOM; i++)
+		held += pairs->all[i].frame.licenses.capacity > 0;
+	assert_int_equal(taken, 192);
+	assert_int_equal(pairs->count, 8);
+	assert_in_range(held, 8, 9);
+	backup_frame_free(&frame);
+	pairs_free(pairs);
+	free(pairs);
+}
+
 /* ---- Wrong from the start ---- */
 
 static int sink(void *context, const void *bytes, size_t size, rh_error *error)
@@ -183,6 +217,7 @@ int main(void)
 	    cmocka_unit_test(distances),
 	    cmocka_unit_test(too_much_waits),
 	    cmocka_unit_test(crowded_behind_damage),
+	    cmocka_unit_test(buffers_used_again),
 	    cmocka_unit_test(wrong_orders),
 	    cmocka_unit_test(exchanged_manifests),
 	};
