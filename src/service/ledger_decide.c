@@ -43,7 +43,8 @@ bool holder_gone(int64_t released, int64_t releasing, int64_t now)
 
 bool count_original_there(const struct count *count, int64_t now)
 {
-	return !holder_gone(count->original_released, count->original_releasing, now);
+	return *count->original != '\0' &&
+	       !holder_gone(count->original_released, count->original_releasing, now);
 }
 
 /* The original has number 1 without a slot; a slot from before it proved itself is no other. */
@@ -203,7 +204,7 @@ static bool has(const struct count *count, const char *computer, const char *cla
 	bool claims = claim != NULL && *claim != '\0' && strcmp(claim, count->original) == 0 &&
 		      count->original_computer[0] == '\0';
 
-	if (count_original_there(count, now) && *count->original != '\0' &&
+	if (count_original_there(count, now) &&
 	    (claims ||
 		(*computer != '\0' && strcmp(computer, count->original_computer) == 0))) {
 		ret->number = 1;

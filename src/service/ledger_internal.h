@@ -109,7 +109,7 @@ struct holder {
 
 /* Everything that is known of one licence. */
 struct count {
-	char original[JOSE_THUMBPRINT_SIZE]; /* licence key; "": not known */
+	char original[JOSE_THUMBPRINT_SIZE]; /* licence key; "": issued to no computer */
 	char original_computer[JOSE_THUMBPRINT_SIZE]; /* its name here; "": it never came */
 	int64_t original_since;
 	int64_t original_released;

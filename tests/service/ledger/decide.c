@@ -187,7 +187,7 @@ static void test_original_with_slot(void **state)
 	assert_refused(outcome, PROBLEM_LICENSE_BLOCKED, 1, 4);
 }
 
-/* Nobody is the original of a licence that names none. */
+/* Nobody is the original of a licence that names none, and it takes no place. */
 static void test_no_original(void **state)
 {
 	struct count count = {
@@ -196,9 +196,10 @@ static void test_no_original(void **state)
 
 	(void)state;
 	decide(&count, "c1", "", AT, &outcome);
-	assert_costs(outcome, 2, 4);
+	assert_costs(outcome, 1, 4);
 	decide(&count, "", NULL, AT, &outcome);
-	assert_costs(outcome, 2, 4);
+	assert_costs(outcome, 1, 4);
+	assert_int_equal(count_used(&count, AT), 0);
 	count.extra = INT64_C(1) << 40;
 	assert_int_equal(count_limit(&count), UINT32_MAX);
 }

@@ -53,15 +53,28 @@ static void test_four(void **state)
 	assert_free(plan_one(f, NOW + 6, "c1", NULL, &l), 1, 4);
 }
 
-static void test_original_unknown(void **state)
+/* Issued to no computer: nobody takes a place but those that restore it. */
+static void test_no_original(void **state)
 {
 	struct fixture *f = *state;
 	struct ledger_license l = license_of("a", "");
+	struct ledger_status status;
 
-	assert_granted(restore_one(f, NOW, "c2", "", &l), 2, 4);
-	assert_granted(restore_one(f, NOW, "c3", NULL, &l), 3, 4);
-	assert_granted(restore_one(f, NOW, "c4", NULL, &l), 4, 4);
-	assert_refused(restore_one(f, NOW, "c5", "K", &l), PROBLEM_LIMIT, 4, 4);
+	l.computers = 2;
+	assert_ok(ledger_status(f->ledger, NOW, &l, &status, error));
+	assert_int_equal(status.used, 0);
+	assert_int_equal(status.count, 0);
+	free(status.computers);
+	assert_granted(restore_one(f, NOW, "c2", "", &l), 1, 2);
+	assert_granted(restore_one(f, NOW, "c3", NULL, &l), 2, 2);
+	assert_refused(restore_one(f, NOW, "c4", "K", &l), PROBLEM_LIMIT, 2, 2);
+	assert_free(restore_one(f, NOW, "c2", NULL, &l), 1, 2);
+	assert_ok(ledger_status(f->ledger, NOW, &l, &status, error));
+	assert_int_equal(status.used, 2);
+	assert_int_equal(status.count, 2);
+	assert_string_equal(status.computers[0].computer, "c2");
+	assert_false(status.computers[0].original);
+	free(status.computers);
 }
 
 /* Charged before it told what it is: the slot comes back. */
@@ -538,7 +551,7 @@ static void test_pruned(void **state)
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-	const struct CMUnitTest tests[] = {TEST(test_four), TEST(test_original_unknown),
+	const struct CMUnitTest tests[] = {TEST(test_four), TEST(test_no_original),
 	    TEST(test_claim_later), TEST(test_limits_of), TEST(test_exceptions),
 	    TEST(test_period), TEST(test_cooldown), TEST(test_blocked), TEST(test_batch),
 	    TEST(test_idempotency), TEST(test_refusal_again), TEST(test_nothing),
