@@ -54,8 +54,9 @@ class States:
         self.cases[state] = said["page"]
         return one
 
-    def licence(self, state, title=None, **more):
-        return self.issuer.licence(self.service.address, id="song-" + state,
+    def licence(self, state, title=None, computer=None, **more):
+        """Issued to a computer that never came, if to no other."""
+        return self.issuer.licence(self.service.address, id="song-" + state, computer=computer or self.tool.key().thumbprint,
                                    **({} if title is None else {"title": title}), **more)
 
     def make(self):
@@ -67,7 +68,7 @@ class States:
         self.give(limit, names)
         self.refuse("limit", limit)
 
-        pending = self.licence("pending", titles, computer=self.tool.key().thumbprint)
+        pending = self.licence("pending", titles)
         computers = self.give(pending, names)
         self.run("computer", "release", computers[1].thumbprint)
         self.refuse("pending", pending)
@@ -77,7 +78,7 @@ class States:
         self.run("licence", "block", "song-blocked", "--issuer", self.issuer.name, "--reason", "stolen key")
         self.refuse("blocked", blocked)
 
-        many = self.licence("many", titles, computers=12, computer=self.tool.key().thumbprint)
+        many = self.licence("many", titles, computers=12)
         self.give(many, ["Computer %d" % i for i in range(1, 12)])
         self.refuse("many", many)
 
