@@ -10,11 +10,11 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_BEGIN_READ] = "BEGIN DEFERRED",
     [SQL_BEGIN_WRITE] = "BEGIN IMMEDIATE",
     /*
-     * 8 and 24 MiB.  SQLite turns the size into pages once, with the page size
+     * 8 and 16 MiB.  SQLite turns the size into pages once, with the page size
      * that it knows then: before the first read that is not the file's.
      */
     [SQL_CACHE_READING] = "PRAGMA cache_size = -8192",
-    [SQL_CACHE_WRITING] = "PRAGMA cache_size = -24576",
+    [SQL_CACHE_WRITING] = "PRAGMA cache_size = -16384",
     [SQL_COMMIT] = "COMMIT",
     [SQL_ROLLBACK] = "ROLLBACK",
     [SQL_STORE_INSERT] = "INSERT INTO store (one, id, computer, created, key, totals)"
