@@ -92,20 +92,26 @@ static int on_license(void *context, size_t index, const struct row *row, rh_err
 {
 	struct items *items = context;
 	struct item *item = &items->items[items->chosen[index]];
+	const bool seen = *row_text(row, 5) != '\0'; /* else blocked before it was */
 	char digest[LEDGER_HASH_SIZE];
+	int64_t issued = row_time(row, 2);
 
 	(void)error;
 	item->known = true;
-	row_copy(item->count.original, sizeof item->count.original, row, 0);
-	item->claimed = (uint32_t)row_integer(row, 1);
-	item->first_seen = row_integer(row, 3);
-	item->count.original_since = since_of(row_time(row, 2), item->first_seen);
-	item->count.blocked = row_integer(row, 4) != 0;
 	text_hex(digest, item->license->digest, DIGEST_SIZE);
-	/* A row without a digest is of a licence that was blocked before it was seen. */
 	item->renewed =
-	    *row_text(row, 5) == '\0' ||
-	    (strcmp(row_text(row, 5), digest) != 0 && item->license->issued > row_time(row, 2));
+	    !seen || (strcmp(row_text(row, 5), digest) != 0 && item->license->issued > issued);
+	if (seen) {
+		row_copy(item->count.original, sizeof item->count.original, row, 0);
+		item->first_seen = row_integer(row, 3);
+	}
+	/* What a later document claims holds at once, also before its row says so. */
+	if (item->renewed)
+		issued = item->license->issued;
+	else
+		item->claimed = (uint32_t)row_integer(row, 1);
+	item->count.original_since = since_of(issued, item->first_seen);
+	item->count.blocked = row_integer(row, 4) != 0;
 	item->number = row_integer(row, 6);
 	return RH_OK;
 }
@@ -248,7 +254,6 @@ int items_lock(struct change *change, struct items *items, rh_error *error)
 {
 	static const struct statement lock = {
 	    "ledger_license_lock", SELECT_LICENSE " FOR UPDATE", 1, "t"};
-	bool renewed = false;
 	int code;
 
 	start_all(items, change->now);
@@ -257,16 +262,8 @@ int items_lock(struct change *change, struct items *items, rh_error *error)
 		code = insert_licenses(change, items, error);
 	if (code == RH_OK) /* what another inserted meanwhile */
 		code = select_licenses(change, items, &lock, error);
-	for (size_t i = 0; i < items->count; i++)
-		renewed = renewed || items->items[i].renewed;
-	if (code != RH_OK || !renewed)
-		return code;
-	code = renew(change, items, error);
-	for (size_t i = 0; i < items->count; i++)
-		if (items->items[i].renewed)
-			start(&items->items[i], change->now);
 	if (code == RH_OK)
-		code = select_licenses(change, items, &lock, error);
+		code = renew(change, items, error);
 	return code;
 }
 

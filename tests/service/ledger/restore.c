@@ -466,6 +466,8 @@ static void test_renewed(void **state)
 	later.computers = 6;
 	snprintf(later.original, sizeof later.original, "K2");
 	snprintf(later.title, sizeof later.title, "New title");
+	assert_costs(plan_one(f, NOW, "c3", "K2", &later), 3, 6);
+	assert_free(plan_one(f, NOW, "c2", NULL, &later), 2, 6);
 	assert_granted(restore_one(f, NOW, "c3", "K2", &later), 3, 6);
 	assert_free(restore_one(f, NOW, "c1", "K", &later), 1, 6);
 	memcpy(found.digest, later.digest, DIGEST_SIZE);
@@ -474,6 +476,37 @@ static void test_renewed(void **state)
 	assert_string_equal(found.original, "K");
 	/* The earlier one brings nothing back. */
 	assert_free(restore_one(f, NOW, "c2", NULL, &l), 2, 6);
+}
+
+/* A plan, and a status, by the document that is shown: as the restore will be. */
+static void test_renewed_plan(void **state)
+{
+	struct fixture *f = *state;
+	struct ledger_license l = license_of("a", "K"), later = l, last;
+	struct ledger_outcome planned, restored;
+	struct ledger_status status;
+
+	l.computers = 1;
+	assert_refused(restore_one(f, NOW, "c2", NULL, &l), PROBLEM_LIMIT, 1, 1);
+	later.issued += 5;
+	later.digest[0] ^= 1;
+	later.computers = 2;
+	planned = plan_one(f, NOW, "c1", "K", &later);
+	restored = restore_one(f, NOW, "c1", "K", &later);
+	assert_free(planned, 1, 2);
+	assert_free(restored, 1, 2);
+	assert_int_equal(planned.since, later.issued);
+	assert_int_equal(restored.since, later.issued);
+	last = later;
+	last.issued += 5;
+	last.digest[0] ^= 2;
+	last.computers = 1;
+	assert_ok(ledger_status(f->ledger, NOW, &last, &status, error));
+	assert_int_equal(status.limit, 1);
+	free(status.computers);
+	assert_costs(plan_one(f, NOW, "c2", NULL, &later), 2, 2);
+	assert_refused(plan_one(f, NOW, "c3", NULL, &last), PROBLEM_LIMIT, 1, 1);
+	assert_refused(restore_one(f, NOW, "c3", NULL, &last), PROBLEM_LIMIT, 1, 1);
 }
 
 static void test_status_unknown(void **state)
@@ -556,8 +589,8 @@ int main(void)
 	    TEST(test_period), TEST(test_cooldown), TEST(test_blocked), TEST(test_batch),
 	    TEST(test_idempotency), TEST(test_refusal_again), TEST(test_nothing),
 	    TEST(test_cases), TEST(test_case_shared), TEST(test_plan_changes_nothing),
-	    TEST(test_recognise), TEST(test_renewed), TEST(test_status_unknown),
-	    TEST(test_enroll), TEST(test_pruned)};
+	    TEST(test_recognise), TEST(test_renewed), TEST(test_renewed_plan),
+	    TEST(test_status_unknown), TEST(test_enroll), TEST(test_pruned)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
