@@ -42,6 +42,7 @@ enum problem {
 	PROBLEM_LICENSE_BACKUP, /* may not be backed up */
 	PROBLEM_LICENSE_SECRET, /* does not open */
 	PROBLEM_LICENSE_BLOCKED, /* by the administrator */
+	PROBLEM_LICENSE_RELEASED, /* restored here, and given up since */
 	PROBLEM_LICENSE_TWICE, /* in one request */
 	PROBLEM_LIMIT, /* limit-reached */
 	PROBLEM_PERIOD, /* period-limit-reached */
