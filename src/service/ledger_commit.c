@@ -48,16 +48,35 @@ static int insert_slots(struct change *change, struct items *items,
 	    change->connection, &insert, items->values, count, NULL, NULL, error);
 }
 
-static int charge(struct change *change, struct items *items,
+static int decide_all(struct change *change, struct items *items,
     const struct ledger_visitor *visitor, rh_error *error)
 {
 	int code = items_lock(change, items, error);
 
 	if (code == RH_OK)
 		code = items_load(change, items, error);
+	if (code == RH_OK)
+		items_decide(change, items, visitor);
+	return code;
+}
+
+static int write_cases(struct change *change, struct items *items,
+    const struct ledger_visitor *visitor, rh_error *error)
+{
+	int code = cases_name(change, items, visitor->computer, error);
+
+	if (code == RH_OK)
+		code = cases_write(change, items, visitor->computer, error);
+	return code;
+}
+
+static int charge(struct change *change, struct items *items,
+    const struct ledger_visitor *visitor, rh_error *error)
+{
+	int code = decide_all(change, items, visitor, error);
+
 	if (code != RH_OK)
 		return code;
-	items_decide(change, items, visitor);
 	for (size_t i = 0; i < items->count; i++) {
 		struct ledger_outcome *outcome = items->items[i].outcome;
 
@@ -68,13 +87,16 @@ static int charge(struct change *change, struct items *items,
 	}
 	code = insert_slots(change, items, visitor, error);
 	if (code == RH_OK)
-		code = cases_name(change, items, visitor->computer, error);
-	if (code == RH_OK)
-		code = cases_write(change, items, visitor->computer, error);
+		code = write_cases(change, items, visitor, error);
 	return code;
 }
 
 /* ---- Grants ---- */
+
+static bool is_granted(const struct ledger_outcome *outcome)
+{
+	return outcome->result == MESSAGE_FREE || outcome->result == MESSAGE_GRANTED;
+}
 
 static int make_leaves(struct committing *work, size_t *ret_count, rh_error *error)
 {
@@ -90,7 +112,7 @@ static int make_leaves(struct committing *work, size_t *ret_count, rh_error *err
 		    .since = outcome->since};
 		int code;
 
-		if (outcome->result != MESSAGE_FREE && outcome->result != MESSAGE_GRANTED)
+		if (!is_granted(outcome))
 			continue;
 		code = grant_leaf(&grant, work->leaves[count++], error);
 		if (code != RH_OK)
@@ -167,6 +189,62 @@ static int note(
 	    error);
 }
 
+/* ---- The same request again ---- */
+
+/* Nothing is charged: what would cost is refused. */
+static void refuse_costs(struct change *change, struct items *items)
+{
+	for (size_t i = 0; i < items->count; i++) {
+		const struct count *count = &items->items[i].count;
+		struct ledger_outcome *outcome = items->items[i].outcome;
+
+		if (outcome->result != MESSAGE_COSTS)
+			continue;
+		outcome->result = MESSAGE_REFUSED;
+		outcome->problem = PROBLEM_LICENSE_RELEASED;
+		outcome->number = count_used(count, change->now);
+	}
+}
+
+/* What was granted, and is not held so any more, is answered as it stands. */
+static bool amend(struct ledger_outcome *answered, const struct ledger_outcome *stands)
+{
+	if (!is_granted(answered) ||
+	    (stands->result == MESSAGE_FREE && stands->number == answered->number &&
+		stands->since == answered->since))
+		return false;
+	*answered = *stands;
+	return true;
+}
+
+static int repeat(struct change *change, struct committing *work, rh_error *error)
+{
+	struct ledger_outcome *stands = calloc(work->count + 1, sizeof *stands);
+	char root[LEDGER_KEY_SIZE];
+	struct items items = {0};
+	bool amended = false;
+	int code;
+
+	if (stands == NULL)
+		return error_memory(error);
+	code = items_new(&items, work->licenses, work->count, stands, error);
+	if (code == RH_OK)
+		code = decide_all(change, &items, work->visitor, error);
+	if (code == RH_OK)
+		refuse_costs(change, &items);
+	if (code == RH_OK)
+		code = write_cases(change, &items, work->visitor, error);
+	for (size_t i = 0; code == RH_OK && i < work->count; i++)
+		amended = amend(&work->outcomes[i], &stands[i]) || amended;
+	items_free(&items);
+	free(stands);
+	if (code != RH_OK || !amended)
+		return code;
+	free(work->grants);
+	work->grants = NULL;
+	return sign(change, work, root, error);
+}
+
 /* ---- The transaction ---- */
 
 static int restore(struct change *change, struct committing *work, rh_error *error)
@@ -215,8 +293,8 @@ static int commit_work(struct change *change, void *context, rh_error *error)
 		code = visit_cancel(change, visitor, error);
 	if (code == RH_OK)
 		code = visit_claim(change, visitor, error);
-	if (code == RH_OK && !found)
-		code = restore(change, work, error);
+	if (code == RH_OK)
+		code = found ? repeat(change, work, error) : restore(change, work, error);
 	return code;
 }
 

@@ -222,122 +222,6 @@ static void test_blocked(void **state)
 	assert_free(restore_one(f, NOW, "c1", "K", &unseen), 1, 4);
 }
 
-static void assert_same(const struct ledger_outcome *a, const struct ledger_outcome *b)
-{
-	assert_result(*b, a->result, a->problem, a->number, a->limit, __FILE__, __LINE__);
-	assert_int_equal(a->since, b->since);
-	assert_int_equal(a->next, b->next);
-	assert_string_equal(a->token, b->token);
-}
-
-static void test_batch(void **state)
-{
-	struct fixture *f = *state;
-	struct ledger_license l[] = {license_of("b", "K"), license_of("a", "K"),
-	    license_of("b", "K"), license_of("c", "K"), license_of("d", "K")};
-	struct ledger_visitor visitor = visitor_of("c2", NULL);
-	struct ledger_outcome o[5], again[5];
-	enum problem problem;
-	struct head head, second;
-	char *grants, *same;
-	uint8_t leaves[4][DIGEST_SIZE];
-	size_t count = 0;
-
-	l[3].problem = PROBLEM_LICENSE_SIGNATURE;
-	assert_granted(restore_one(f, NOW, "c2", NULL, &l[4]), 2, 4);
-	assert_ok(commit_request(f->ledger, NOW + 7, &visitor, "batch-one", l, 5, o, &grants,
-	    &problem, &head, error));
-	assert_int_equal(problem, PROBLEM_NONE);
-	assert_granted(o[0], 2, 4);
-	assert_granted(o[1], 2, 4);
-	assert_refused(o[2], PROBLEM_LICENSE_TWICE, 0, 0);
-	assert_refused(o[3], PROBLEM_LICENSE_SIGNATURE, 0, 0);
-	assert_free(o[4], 2, 4);
-	for (size_t i = 0; i < 5; i++) {
-		const struct grant grant = {
-		    l[i].issuer, l[i].id, "c2", o[i].number, o[i].limit, o[i].since};
-
-		if (o[i].result != MESSAGE_REFUSED)
-			assert_ok(grant_leaf(&grant, leaves[count++], error));
-	}
-	assert_ok(grants_check(grants, &f->keys, SERVICE, "c2",
-	    (const uint8_t(*)[DIGEST_SIZE])leaves, count, error));
-
-	/* The same again, later: not a word differs, and the log did not grow. */
-	assert_ok(commit_request(f->ledger, NOW + 50 * DAY / 2, &visitor, "batch-one", l, 5,
-	    again, &same, &problem, &second, error));
-	assert_int_equal(problem, PROBLEM_NONE);
-	for (size_t i = 0; i < 5; i++)
-		assert_same(&o[i], &again[i]);
-	assert_string_equal(grants, same);
-	assert_int_equal(head.seq, second.seq);
-	assert_int_equal(second.time, NOW + 50 * DAY / 2);
-	free(grants);
-	free(same);
-}
-
-static void test_idempotency(void **state)
-{
-	struct fixture *f = *state;
-	struct ledger_license l = license_of("a", "K");
-	struct ledger_visitor visitor = visitor_of("c2", NULL), other = visitor_of("c3", NULL);
-	const uint8_t body[DIGEST_SIZE] = {1}, another[DIGEST_SIZE] = {2};
-	struct ledger_commit commit = {"key", body, "n1"};
-	struct ledger_outcome o;
-	enum problem problem;
-	struct head head;
-	char *grants = NULL, *untouched = (char *)&commit;
-
-	assert_ok(ledger_commit(
-	    f->ledger, NOW, &visitor, &commit, &l, 1, &o, &grants, &problem, &head, error));
-	assert_granted(o, 2, 4);
-	free(grants);
-	/* The nonce was used up. */
-	grants = untouched;
-	assert_ok(ledger_commit(
-	    f->ledger, NOW, &visitor, &commit, &l, 1, &o, &grants, &problem, &head, error));
-	assert_int_equal(problem, PROBLEM_NONCE_USED);
-	commit = (struct ledger_commit){"key", another, "n2"};
-	assert_ok(ledger_commit(
-	    f->ledger, NOW, &visitor, &commit, &l, 1, &o, &grants, &problem, &head, error));
-	assert_int_equal(problem, PROBLEM_IDEMPOTENCY);
-	commit.body = body;
-	assert_ok(ledger_commit(
-	    f->ledger, NOW, &other, &commit, &l, 1, &o, &grants, &problem, &head, error));
-	assert_int_equal(problem, PROBLEM_IDEMPOTENCY);
-	assert_ptr_equal(grants, untouched);
-	/* Refused ones did not use up theirs. */
-	assert_ok(ledger_commit(
-	    f->ledger, NOW, &visitor, &commit, &l, 1, &o, &grants, &problem, &head, error));
-	assert_int_equal(problem, PROBLEM_NONE);
-	assert_granted(o, 2, 4);
-	free(grants);
-	/* A new request after it is free. */
-	assert_free(restore_one(f, NOW, "c2", NULL, &l), 2, 4);
-}
-
-/* Answered again, refusals and their pages too. */
-static void test_refusal_again(void **state)
-{
-	struct fixture *f = *state;
-	struct ledger_license l = license_of("a", "K");
-	struct ledger_visitor visitor = visitor_of("c2", NULL);
-	struct ledger_outcome o, again;
-	enum problem problem;
-	struct head head;
-	char *grants;
-
-	l.computers = 1;
-	for (int i = 0; i < 2; i++) {
-		assert_ok(commit_request(f->ledger, NOW, &visitor, "refused", &l, 1,
-		    i == 0 ? &o : &again, &grants, &problem, &head, error));
-		assert_int_equal(problem, PROBLEM_NONE);
-		assert_null(grants);
-	}
-	assert_refused(o, PROBLEM_LIMIT, 1, 1);
-	assert_same(&o, &again);
-}
-
 static void test_nothing(void **state)
 {
 	struct fixture *f = *state;
@@ -586,8 +470,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {TEST(test_four), TEST(test_no_original),
 	    TEST(test_claim_later), TEST(test_limits_of), TEST(test_exceptions),
-	    TEST(test_period), TEST(test_cooldown), TEST(test_blocked), TEST(test_batch),
-	    TEST(test_idempotency), TEST(test_refusal_again), TEST(test_nothing),
+	    TEST(test_period), TEST(test_cooldown), TEST(test_blocked), TEST(test_nothing),
 	    TEST(test_cases), TEST(test_case_shared), TEST(test_plan_changes_nothing),
 	    TEST(test_recognise), TEST(test_renewed), TEST(test_renewed_plan),
 	    TEST(test_status_unknown), TEST(test_enroll), TEST(test_pruned)};
