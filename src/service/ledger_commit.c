@@ -259,9 +259,11 @@ static int restore(struct change *change, struct committing *work, rh_error *err
 	items_free(&items);
 	if (code == RH_OK)
 		code = sign(change, work, root, error);
-	if (code == RH_OK)
-		code = requests_keep(change, work->visitor->computer, work->commit,
-		    work->outcomes, work->count, work->grants, error);
+	/* What granted nothing is decided again when it comes again, and is not kept. */
+	if (code != RH_OK || work->grants == NULL)
+		return code;
+	code = requests_keep(change, work->visitor->computer, work->commit, work->outcomes,
+	    work->count, work->grants, error);
 	if (code == RH_OK)
 		code = note(change, work, root, error);
 	return code;

@@ -98,8 +98,6 @@ static int on_request(void *context, size_t index, const struct row *row, rh_err
 	if (!read_outcomes(row_text(row, 2), finding->outcomes, finding->count))
 		return error_set(
 		    error, RH_E_DATABASE, "an answer that the ledger keeps is damaged");
-	if (row_is_null(row, 3))
-		return RH_OK;
 	finding->grants = strdup(row_text(row, 3));
 	return finding->grants != NULL ? RH_OK : error_memory(error);
 }

@@ -106,7 +106,7 @@
 	"  body " TEXT " NOT NULL,"                                                            \
 	"  time " BIGINT " NOT NULL,"                                                          \
 	"  results " TEXT " NOT NULL,"                                                         \
-	"  grants " TEXT                                                                       \
+	"  grants " TEXT " NOT NULL"                                                           \
 	")" PLAIN                                                                              \
 	"CREATE INDEX requests_time ON requests (time);"                                       \
 	"CREATE TABLE nonces ("                                                                \

@@ -111,26 +111,49 @@ static void test_idempotency(void **state)
 	assert_free(restore_one(f, NOW, "c2", NULL, &l), 2, 4);
 }
 
-/* Answered again, refusals and their pages too. */
+/* Nothing granted, nothing kept: it is decided again, and may be another request. */
 static void test_refusal_again(void **state)
 {
+	static const struct statement kept = {
+	    "test_kept", "SELECT COUNT(*) FROM requests", 0, ""};
 	struct fixture *f = *state;
-	struct ledger_license l = license_of("a", "K");
+	struct ledger_license l[] = {license_of("a", "K"), license_of("b", "K")};
 	struct ledger_visitor visitor = visitor_of("c2", NULL);
-	struct ledger_outcome o, again;
+	const uint8_t body[DIGEST_SIZE] = {1}, another[DIGEST_SIZE] = {2};
+	struct ledger_commit commit = {"key", body, "n1"};
+	struct ledger_outcome o[2];
 	enum problem problem;
-	struct head head;
+	struct head first, head;
 	char *grants;
 
-	l.computers = 1;
-	for (int i = 0; i < 2; i++) {
-		assert_ok(commit_request(f->ledger, NOW, &visitor, "refused", &l, 1,
-		    i == 0 ? &o : &again, &grants, &problem, &head, error));
-		assert_int_equal(problem, PROBLEM_NONE);
-		assert_null(grants);
-	}
-	assert_refused(o, PROBLEM_LIMIT, 1, 1);
-	assert_same(&o, &again);
+	l[0].computers = 1;
+	l[1].problem = PROBLEM_LICENSE_SIGNATURE;
+	assert_ok(ledger_commit(
+	    f->ledger, NOW, &visitor, &commit, l, 2, o, &grants, &problem, &first, error));
+	assert_null(grants);
+	assert_refused(o[0], PROBLEM_LIMIT, 1, 1);
+	assert_refused(o[1], PROBLEM_LICENSE_SIGNATURE, 0, 0);
+	assert_int_equal(look_up(f, &kept), 0);
+	/* The nonce was used up all the same. */
+	assert_ok(ledger_commit(
+	    f->ledger, NOW, &visitor, &commit, l, 2, o, &grants, &problem, &head, error));
+	assert_int_equal(problem, PROBLEM_NONCE_USED);
+	commit.nonce = "n2";
+	assert_ok(ledger_commit(
+	    f->ledger, NOW, &visitor, &commit, l, 2, o, &grants, &problem, &head, error));
+	assert_refused(o[0], PROBLEM_LIMIT, 1, 1);
+	assert_int_equal(head.seq, first.seq);
+	commit = (struct ledger_commit){"key", another, "n3"};
+	l[0].computers = 2;
+	l[0].issued += 5;
+	l[0].digest[0] ^= 1;
+	assert_ok(ledger_commit(
+	    f->ledger, NOW, &visitor, &commit, l, 1, o, &grants, &problem, &head, error));
+	assert_int_equal(problem, PROBLEM_NONE);
+	assert_granted(o[0], 2, 2);
+	assert_int_equal(head.seq, first.seq + 1);
+	assert_int_equal(look_up(f, &kept), 1);
+	free(grants);
 }
 
 /* ---- What became of it meanwhile ---- */

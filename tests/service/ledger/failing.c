@@ -150,7 +150,8 @@ static struct ledger_license document(const char *id, const char *original)
 	return license;
 }
 
-static int restore(unsigned n, bool plan, rh_error *error)
+/* ${last}: what becomes of the last one. */
+static int restore(unsigned n, bool plan, enum message_result last, rh_error *error)
 {
 	struct ledger_license l[3];
 	char computer[40], key[40], claim[40];
@@ -180,7 +181,7 @@ static int restore(unsigned n, bool plan, rh_error *error)
 		assert_int_equal(problem, PROBLEM_NONE);
 		assert_int_equal(o[0].result, plan ? MESSAGE_COSTS : MESSAGE_GRANTED);
 		assert_refused(o[1], PROBLEM_LIMIT, 1, 1);
-		assert_int_equal(o[2].result, plan ? MESSAGE_COSTS : MESSAGE_GRANTED);
+		assert_int_equal(o[2].result, last);
 		assert_true(head.seq > 0);
 	}
 	free(grants);
@@ -189,12 +190,26 @@ static int restore(unsigned n, bool plan, rh_error *error)
 
 static int do_commit(unsigned n, rh_error *error)
 {
-	return restore(n, false, error);
+	return restore(n, false, MESSAGE_GRANTED, error);
+}
+
+/* It was done, and one of its licences is blocked since: the answer is signed anew. */
+static void before_again(unsigned n)
+{
+	before_restore(n);
+	assert_ok(restore(n, false, MESSAGE_GRANTED, error));
+	assert_ok(ledger_block(
+	    f->ledger, NOW, "x", ISSUER, numbered(name_c, "new", n), true, "", error));
+}
+
+static int do_again(unsigned n, rh_error *error)
+{
+	return restore(n, false, MESSAGE_REFUSED, error);
 }
 
 static int do_plan(unsigned n, rh_error *error)
 {
-	return restore(n, true, error);
+	return restore(n, true, MESSAGE_COSTS, error);
 }
 
 static int do_head(unsigned n, rh_error *error)
@@ -461,12 +476,12 @@ struct scenario {
 	bool writes;
 };
 static const struct scenario scenarios[] = {{"commit", before_restore, do_commit, true},
-    {"plan", before_restore, do_plan, true}, {"head", before_restore, do_head, true},
-    {"enroll", NULL, do_enroll, true}, {"release", NULL, do_release, true},
-    {"cancel", before_restore, do_cancel, true}, {"policy", NULL, do_policy, true},
-    {"exception", NULL, do_exception, true}, {"block", NULL, do_block, true},
-    {"issuer", NULL, do_issuer, true}, {"remove", before_remove, do_remove, true},
-    {"token", NULL, do_token, true},
+    {"again", before_again, do_again, true}, {"plan", before_restore, do_plan, true},
+    {"head", before_restore, do_head, true}, {"enroll", NULL, do_enroll, true},
+    {"release", NULL, do_release, true}, {"cancel", before_restore, do_cancel, true},
+    {"policy", NULL, do_policy, true}, {"exception", NULL, do_exception, true},
+    {"block", NULL, do_block, true}, {"issuer", NULL, do_issuer, true},
+    {"remove", before_remove, do_remove, true}, {"token", NULL, do_token, true},
     {"token-remove", before_token_remove, do_token_remove, true},
     {"resolve", before_resolve, do_resolve, true},
     {"rolled-back", before_resolve, do_rolled_back, false},

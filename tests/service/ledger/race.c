@@ -20,6 +20,7 @@ struct race {
 	pthread_barrier_t start;
 	_Atomic unsigned granted[LICENSES];
 	_Atomic unsigned failed;
+	_Atomic unsigned winners; /* of all races: computers that got something */
 };
 
 struct racer {
@@ -31,11 +32,18 @@ struct racer {
 static void count(struct race *race, const struct ledger_license *licenses,
     const struct ledger_outcome *outcomes)
 {
-	for (size_t i = 0; i < LICENSES; i++)
+	bool wins = false;
+
+	for (size_t i = 0; i < LICENSES; i++) {
+		if (outcomes[i].result != MESSAGE_GRANTED)
+			continue;
+		wins = true;
 		for (size_t k = 0; k < LICENSES; k++)
-			if (strcmp(licenses[i].key, race->licenses[k].key) == 0 &&
-			    outcomes[i].result == MESSAGE_GRANTED)
+			if (strcmp(licenses[i].key, race->licenses[k].key) == 0)
 				atomic_fetch_add(&race->granted[k], 1);
+	}
+	if (wins)
+		atomic_fetch_add(&race->winners, 1);
 }
 
 /* Each in another order, and each asks twice under one key. */
@@ -129,9 +137,9 @@ static void test_last_slots(void **state)
 	assert_ok(ledger_open(second, SERVICE, f.key, &f.keys, &race.ledgers[1], error));
 	for (unsigned i = 0; i < count_of; i++)
 		one_race(&race, i);
-	/* One entry each, for the issuer one. */
+	/* One entry each that got something, for the issuer one. */
 	assert_ok(ledger_audit_verify(f.ledger, &entries, error));
-	assert_int_equal(entries, 1 + count_of * RACERS);
+	assert_int_equal(entries, 1 + race.winners);
 	ledger_close(race.ledgers[1]);
 	database_close(second);
 	fixture_close(&f);
