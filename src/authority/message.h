@@ -156,6 +156,7 @@ struct status_reply {
 };
 int status_reply_read(
     struct status_reply *message, const void *json, size_t size, rh_error *error);
+/* Lists of computers that are too long are cut; the one that is ${you} stays. */
 int status_reply_write(const struct status_reply *message, struct buffer *ret, rh_error *error);
 void status_reply_free(struct status_reply *message);
 

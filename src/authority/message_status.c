@@ -101,6 +101,12 @@ int status_reply_read(
 
 /* ---- Writing ---- */
 
+/* Nothing failed, and the brace that ends the message has its place. */
+static bool fits(const struct message_out *out)
+{
+	return out->code == RH_OK && out->ret->size - out->start < MESSAGE_REPLY_MAX;
+}
+
 static void write_computer(struct message_out *out, const struct status_computer *computer)
 {
 	message_out_object(out);
@@ -115,7 +121,15 @@ static void write_computer(struct message_out *out, const struct status_computer
 	message_out_object_end(out);
 }
 
-static void write_license(struct message_out *out, const struct status_license *license)
+/* Of a list that is longer than ${most}: the first, and the computer that asks. */
+static bool is_listed(const struct status_license *license, size_t i, size_t most)
+{
+	return license->computer_count <= most || i + 1 < most ||
+	       (most > 0 && license->computers[i].you);
+}
+
+static void write_license(
+    struct message_out *out, const struct status_license *license, size_t most)
 {
 	message_out_object(out);
 	message_out_text(out, "id", license->id);
@@ -124,31 +138,41 @@ static void write_license(struct message_out *out, const struct status_license *
 		message_out_text(out, "code", license->code);
 		message_out_text(out, "detail", license->detail);
 	} else {
-		message_out_bounds(out, license->computer_count, 0, MESSAGE_COMPUTERS_MAX);
 		message_out_text(out, "title", license->title);
 		message_out_number(out, "limit", license->limit);
 		message_out_number(out, "free", license->free);
 		message_out_time(out, "next", license->next);
 		message_out_array(out, "computers");
-		for (size_t i = 0; i < license->computer_count && out->code == RH_OK; i++)
-			write_computer(out, &license->computers[i]);
+		for (size_t i = 0; i < license->computer_count && fits(out); i++)
+			if (is_listed(license, i, most))
+				write_computer(out, &license->computers[i]);
 		message_out_array_end(out);
 	}
 	message_out_object_end(out);
+}
+
+static void write_reply(
+    struct message_out *out, const struct status_reply *message, size_t most)
+{
+	message_out_bounds(out, message->license_count, 1, MESSAGE_LICENSES_MAX);
+	message_out_text(out, "head", message->head);
+	message_out_array(out, "licenses");
+	for (size_t i = 0; i < message->license_count && fits(out); i++)
+		write_license(out, &message->licenses[i], most);
+	message_out_array_end(out);
 }
 
 int status_reply_write(const struct status_reply *message, struct buffer *ret, rh_error *error)
 {
 	struct message_out out;
 
-	message_out_begin(&out, ret, error);
-	message_out_bounds(&out, message->license_count, 1, MESSAGE_LICENSES_MAX);
-	message_out_text(&out, "head", message->head);
-	message_out_array(&out, "licenses");
-	for (size_t i = 0; i < message->license_count && out.code == RH_OK; i++)
-		write_license(&out, &message->licenses[i]);
-	message_out_array_end(&out);
-	return message_out_finish(&out, MESSAGE_REPLY_MAX);
+	for (size_t most = MESSAGE_COMPUTERS_MAX;; most /= 2) {
+		message_out_begin(&out, ret, error);
+		write_reply(&out, message, most);
+		if (most == 0 || out.code != RH_OK || fits(&out))
+			return message_out_finish(&out, MESSAGE_REPLY_MAX);
+		ret->size = out.start;
+	}
 }
 
 void status_reply_free(struct status_reply *message)

@@ -291,8 +291,60 @@ static void test_list_bounds(void **state)
 		computers[i].computer = THUMBPRINT;
 	assert_int_equal(status_reply_write(&status, &out, NULL), RH_OK);
 	assert_int_equal(read_message("status_reply", (char *)out.data, out.size, NULL), RH_OK);
-	license.computer_count++;
-	assert_int_equal(status_reply_write(&status, &out, NULL), RH_E_ARGUMENT);
+	buffer_free(&out);
+}
+
+/* What is too long is cut, but for the one that asks. */
+static void test_lists_cut(void **state)
+{
+	static struct status_computer computers[3 * MESSAGE_COMPUTERS_MAX];
+	static struct status_license licenses[MESSAGE_LICENSES_MAX];
+	struct status_reply status = {.licenses = licenses,
+				.license_count = 1,
+				.head = "a.b.c"},
+			    got;
+	struct buffer out = {0};
+	char title[MESSAGE_ID_MAX + 1] = "";
+	size_t last;
+
+	(void)state;
+	for (size_t i = 0; i < 3 * MESSAGE_COMPUTERS_MAX; i++)
+		computers[i] = (struct status_computer){.computer = THUMBPRINT,
+		    .name = "A computer with a name",
+		    .since = (int64_t)i,
+		    .releasing = MESSAGE_TIME_NONE,
+		    .you = i == 2 * MESSAGE_COMPUTERS_MAX};
+	memset(title, 't', MESSAGE_ID_MAX);
+	for (size_t i = 0; i < MESSAGE_LICENSES_MAX; i++)
+		licenses[i] = (struct status_license){.id = title,
+		    .issuer = title,
+		    .title = title,
+		    .limit = 5000,
+		    .free = 2000,
+		    .computers = computers,
+		    .computer_count = 3 * MESSAGE_COMPUTERS_MAX};
+	assert_int_equal(status_reply_write(&status, &out, NULL), RH_OK);
+	assert_int_equal(status_reply_read(&got, out.data, out.size, NULL), RH_OK);
+	assert_int_equal(got.licenses[0].computer_count, MESSAGE_COMPUTERS_MAX);
+	assert_int_equal(got.licenses[0].free, 2000);
+	last = got.licenses[0].computer_count - 1;
+	assert_int_equal(got.licenses[0].computers[last - 1].since, last - 1);
+	assert_true(got.licenses[0].computers[last].you);
+	status_reply_free(&got);
+	buffer_clear(&out);
+
+	status.license_count = MESSAGE_LICENSES_MAX;
+	assert_int_equal(buffer_append_text(&out, "before", NULL), RH_OK);
+	assert_int_equal(status_reply_write(&status, &out, NULL), RH_OK);
+	assert_in_range(out.size - 6, MESSAGE_REPLY_MAX / 3, MESSAGE_REPLY_MAX);
+	assert_int_equal(status_reply_read(&got, out.data + 6, out.size - 6, NULL), RH_OK);
+	assert_int_equal(got.license_count, MESSAGE_LICENSES_MAX);
+	for (size_t i = 0; i < MESSAGE_LICENSES_MAX; i++) {
+		last = got.licenses[i].computer_count - 1;
+		assert_in_range(last, 10, 100);
+		assert_true(got.licenses[i].computers[last].you);
+	}
+	status_reply_free(&got);
 	buffer_free(&out);
 }
 
@@ -337,6 +389,7 @@ int main(void)
 	    cmocka_unit_test(test_refused),
 	    cmocka_unit_test(test_text_bounds),
 	    cmocka_unit_test(test_list_bounds),
+	    cmocka_unit_test(test_lists_cut),
 	    cmocka_unit_test(test_size_bounds),
 	};
 
