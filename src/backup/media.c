@@ -185,3 +185,11 @@ bool medium_gone(const struct medium *medium, const char *root)
 		return mount_find(root, "/", 0, &mount);
 	return mount.id != medium->mount_id || strcmp(mount.source, medium->device) != 0;
 }
+
+bool medium_turned_read_only(const struct medium *medium, const char *root)
+{
+	struct mount mount;
+
+	return !medium->read_only && medium->mount[0] != '\0' &&
+	       mount_at(root, medium->mount, &mount) && mount.read_only;
+}

@@ -72,5 +72,7 @@ bool medium_same_disk(const struct medium *a, const struct medium *b);
  * is no longer in sysfs, or nothing, or something else, is mounted where it was.
  */
 bool medium_gone(const struct medium *medium, const char *root);
+/* The same: whether it was writable then, and is no longer, as after an error of the device. */
+bool medium_turned_read_only(const struct medium *medium, const char *root);
 
 #endif

@@ -61,7 +61,9 @@ static bool parse_line(char *line, struct mount *ret)
 	if (strlen(field[POINT]) >= sizeof ret->point)
 		return false;
 	ret->number = makedev(major, minor);
-	ret->read_only = has_option(field[OPTIONS], "ro") || has_option(rest, "ro");
+	/* "emergency_ro": ext4 after an error (Linux 6.15). */
+	ret->read_only = has_option(field[OPTIONS], "ro") || has_option(rest, "ro") ||
+			 has_option(rest, "emergency_ro");
 	snprintf(ret->point, sizeof ret->point, "%s", field[POINT]);
 	media_text(ret->source, sizeof ret->source, source);
 	media_text(ret->type, sizeof ret->type, type);

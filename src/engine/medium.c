@@ -86,12 +86,22 @@ int medium_explain(const struct workplace *place, int code, rh_error *error)
 	char name[256];
 	rh_error before;
 
-	if (!place->known || !may_be_gone(code) || !medium_gone(&place->medium, place->root))
+	if (!place->known || !may_be_gone(code))
 		return code;
 	before = error != NULL ? *error : (rh_error){0};
+	if (before.text[0] == '\0')
+		snprintf(before.text, sizeof before.text, "%s", rh_code_sentence(code));
 	short_name(&place->medium, name, sizeof name);
-	return error_set(error, RH_E_MEDIUM_GONE, "the %s was taken away: %s", name,
-	    before.text[0] != '\0' ? before.text : rh_code_sentence(code));
+	if (medium_gone(&place->medium, place->root))
+		return error_set(
+		    error, RH_E_MEDIUM_GONE, "the %s was taken away: %s", name, before.text);
+	/* The kernel protects what is left of a torn FAT, or behind a device that fails. */
+	if (code == RH_E_ACCESS && medium_turned_read_only(&place->medium, place->root))
+		return error_set(error, RH_E_WRITE,
+		    "the %s takes no writes any more, as after an error of its file system "
+		    "(see fsck): %s",
+		    name, before.text);
+	return code;
 }
 
 int medium_check(const struct workplace *place, rh_error *error)

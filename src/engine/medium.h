@@ -22,7 +22,8 @@ void medium_begin(struct workplace *place, struct report *report, const char *pa
 
 /*
  * What ${code} and ${error} of a failure really are: RH_E_MEDIUM_GONE if the medium was taken
- * away since medium_begin.  Returns the code.
+ * away since medium_begin, RH_E_WRITE for RH_E_ACCESS if it takes no writes any more.  Returns
+ * the code.
  */
 int medium_explain(const struct workplace *place, int code, rh_error *error);
 

@@ -248,6 +248,12 @@ static void explained(void **state)
 	report_init(&report, NULL, RH_OPERATION_RESTORE);
 	medium_begin(&place, &report, stage->kit.media, NULL, stage->scene->top);
 	assert_true(place.known);
+	put_mounts(stage->scene, "90 22 8:17 / %s rw - exfat /dev/sdb1 ro\n");
+	error = (rh_error){RH_E_ACCESS, "words"};
+	assert_int_equal(medium_explain(&place, RH_E_ACCESS, &error), RH_E_WRITE);
+	assert_non_null(strstr(error.text, "takes no writes any more"));
+	assert_non_null(strstr(error.text, ": words"));
+	assert_int_equal(medium_explain(&place, RH_E_READ, &error), RH_E_READ);
 	remove_path(stage->scene, "sys/class/block/sdb");
 	for (size_t i = 0; i < sizeof gone / sizeof *gone; i++) {
 		error = (rh_error){gone[i], "words"};

@@ -439,6 +439,35 @@ static void gone(void **state)
 	assert_false(medium_gone(&scene->medium, scene->top));
 }
 
+static void turned_read_only(void **state)
+{
+	static const struct {
+		const char *mounts;
+		bool turned;
+	} cases[] = {
+	    {"90 22 8:17 / %s rw - ext4 /dev/sdb1 rw\n", false},
+	    {"90 22 8:17 / %s rw - ext4 /dev/sdb1 ro\n", true},
+	    {"90 22 8:17 / %s rw - ext4 /dev/sdb1 rw,emergency_ro,errors=remount-ro\n", true},
+	    {"90 22 8:17 / %s ro - ext4 /dev/sdb1 rw\n", true},
+	    {"", false},
+	};
+	struct scene *scene = *state;
+
+	put_stick(scene);
+	put_mounts(scene, cases[0].mounts);
+	look(scene);
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		put_mounts(scene, cases[i].mounts);
+		assert_int_equal(
+		    medium_turned_read_only(&scene->medium, scene->top), cases[i].turned);
+	}
+	/* It was so from the beginning. */
+	put_mounts(scene, cases[1].mounts);
+	look(scene);
+	assert_true(scene->medium.read_only);
+	assert_false(medium_turned_read_only(&scene->medium, scene->top));
+}
+
 static void kinds(void **state)
 {
 	static const char *const names[] = {
@@ -491,6 +520,7 @@ int main(void)
 	    SCENE(nothing_known),
 	    SCENE(same_disk),
 	    SCENE(gone),
+	    SCENE(turned_read_only),
 	    cmocka_unit_test(kinds),
 	    SCENE(real),
 	};
