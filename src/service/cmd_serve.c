@@ -48,6 +48,12 @@ static bool is_loopback(const char *place)
 	       strncmp(place, "localhost:", 10) == 0;
 }
 
+/* One alone: the other would be the client's word. */
+static const char *proxy_header(const struct arguments *arguments)
+{
+	return option_given(arguments, OPTION_FORWARDED) ? "Forwarded" : "X-Forwarded-For";
+}
+
 int cmd_serve(const struct arguments *arguments)
 {
 	const char *aliases[ALIASES_MAX + 1];
@@ -66,7 +72,7 @@ int cmd_serve(const struct arguments *arguments)
 	    .operator_name = values[OPTION_OPERATOR],
 	    .privacy_contact = values[OPTION_PRIVACY_CONTACT],
 	    .rehearse = values[OPTION_REHEARSE],
-	    .behind_proxy = proxy,
+	    .proxy_header = proxy ? proxy_header(arguments) : NULL,
 	    .connections = option_number(arguments, OPTION_CONNECTIONS, CONNECTIONS_DEFAULT),
 	    .per_address = option_number(
 		arguments, OPTION_PER_ADDRESS, proxy || local ? 0 : PER_ADDRESS_DEFAULT),
@@ -75,6 +81,10 @@ int cmd_serve(const struct arguments *arguments)
 	rh_error error;
 	int status = read_aliases(arguments, aliases);
 
+	if (status == EXIT_DONE && option_given(arguments, OPTION_FORWARDED) && !proxy) {
+		talk_error("--forwarded needs --behind-proxy");
+		status = EXIT_USAGE;
+	}
 	if (status != EXIT_DONE)
 		return status;
 	return serve(&setup, say_where, &error) == RH_OK ? EXIT_DONE : cmd_refuse(&error);

@@ -50,7 +50,7 @@ static enum problem may_read(struct service *service, const struct request *requ
 	const char *header = request_header(request, "Authorization");
 	struct ledger_token token;
 
-	if (header == NULL && !service->trusts_proxy &&
+	if (header == NULL && service->proxy_header == NULL &&
 	    (strncmp(request->client, "127.", 4) == 0 || strcmp(request->client, "::1") == 0))
 		return PROBLEM_NONE;
 	if (header == NULL || strncmp(header, "Bearer ", 7) != 0)

@@ -70,32 +70,76 @@ static bool take_address(const char *text, size_t size, char ret[64])
 	return true;
 }
 
-/*
- * The address that the proxy saw, which is the last it wrote: of "Forwarded" (RFC 7239), else
- * of "X-Forwarded-For".  What stands before it is the client's word.
- */
-static void proxied_address(struct visit *visit)
-{
-	const char *header = request_header(&visit->request, "Forwarded");
-	const char *hop, *value;
+struct named_header {
+	const char *name, *value;
+};
 
-	if (header != NULL) {
-		hop = strrchr(header, ',');
-		value = strcasestr(hop == NULL ? header : hop + 1, "for=");
-		if (value == NULL)
-			return;
-		value += 4;
-		value += *value == '"';
-		take_address(value, strcspn(value, "\";, \t"), visit->client);
-		return;
+static enum MHD_Result keep_last(
+    void *context, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	struct named_header *header = context;
+
+	(void)kind;
+	if (value != NULL && strcasecmp(name, header->name) == 0)
+		header->value = value;
+	return MHD_YES;
+}
+
+/* The last of the lines, as a proxy may add one of its own; NULL. */
+static const char *last_line(const struct visit *visit, const char *name)
+{
+	struct named_header header = {name, NULL};
+
+	MHD_get_connection_values(visit->connection, MHD_HEADER_KIND, keep_last, &header);
+	return header.value;
+}
+
+/*
+ * The last element: from the end, as what stands before it is the client's word, whose quotes
+ * need not match.
+ */
+static const char *last_element(const char *list)
+{
+	const char *start = list + strlen(list);
+	bool quoted = false;
+
+	for (; start > list && (quoted || start[-1] != ','); start--)
+		if (start[-1] == '"' && (start - list == 1 || start[-2] != '\\'))
+			quoted = !quoted;
+	return start;
+}
+
+/* Its "for=" (RFC 7239); other parameters may hold a client's words in quotes.  NULL. */
+static const char *find_for(const char *element)
+{
+	bool quoted = false, begins = true;
+
+	for (const char *p = element; *p != '\0'; p++) {
+		if (begins && strncasecmp(p, "for=", 4) == 0)
+			return p[4] == '"' ? p + 5 : p + 4;
+		if (*p == '"')
+			quoted = !quoted;
+		else if (quoted && *p == '\\' && p[1] != '\0')
+			p++;
+		if (*p != ' ' && *p != '\t')
+			begins = !quoted && *p == ';';
 	}
-	header = request_header(&visit->request, "X-Forwarded-For");
-	if (header == NULL)
+	return NULL;
+}
+
+/* The address that the proxy saw, which is the last it wrote. */
+static void proxied_address(struct visit *visit, const char *name)
+{
+	const char *value = last_line(visit, name);
+
+	if (value != NULL)
+		value = last_element(value);
+	if (value != NULL && strcasecmp(name, "Forwarded") == 0)
+		value = find_for(value);
+	if (value == NULL)
 		return;
-	hop = strrchr(header, ',');
-	hop = hop == NULL ? header : hop + 1;
-	hop += strspn(hop, " \t");
-	take_address(hop, strcspn(hop, " \t"), visit->client);
+	value += strspn(value, " \t");
+	take_address(value, strcspn(value, "\";, \t"), visit->client);
 }
 
 /* A network of IPv6 belongs to one client: all of its addresses count as one. */
@@ -253,8 +297,8 @@ void visit_begin(struct visit *visit, const char *path, const char *method)
 	request->client = visit->client;
 	request->language = language_pick(request_header(request, "Accept-Language"));
 	peer_address(visit);
-	if (service->trusts_proxy)
-		proxied_address(visit);
+	if (service->proxy_header != NULL)
+		proxied_address(visit, service->proxy_header);
 	if (visit->target_size > HTTP_TARGET_MAX) {
 		visit->refused = PROBLEM_TOO_LARGE;
 		visit->refused_status = MHD_HTTP_URI_TOO_LONG;

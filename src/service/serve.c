@@ -82,7 +82,7 @@ static int check_place(
 {
 	if (listening->loopback)
 		return RH_OK;
-	if (setup->tls_certificate == NULL && !setup->behind_proxy)
+	if (setup->tls_certificate == NULL && setup->proxy_header == NULL)
 		return error_set(error, RH_E_ARGUMENT,
 		    "%s is reached from other computers: give --tls-certificate and --tls-key, "
 		    "or "
@@ -111,7 +111,7 @@ static void name_it(struct serving *serving, const struct serve_setup *setup)
 	    setup->operator_name == NULL ? "" : setup->operator_name;
 	serving->service.privacy_contact =
 	    setup->privacy_contact == NULL ? "" : setup->privacy_contact;
-	serving->service.trusts_proxy = setup->behind_proxy;
+	serving->service.proxy_header = setup->proxy_header;
 }
 
 /* ---- What it stands on ---- */

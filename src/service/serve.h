@@ -15,7 +15,7 @@ struct serve_setup {
 	const char *operator_name;
 	const char *privacy_contact;
 	const char *rehearse; /* a script: rehearse.h */
-	bool behind_proxy;
+	const char *proxy_header; /* in which a proxy tells addresses; NULL: no proxy */
 	unsigned connections;
 	unsigned per_address; /* 0: as many as there may be */
 	unsigned timeout; /* seconds: http.h */

@@ -31,7 +31,7 @@ struct service {
 	struct nonces *nonces;
 	struct rates *rates;
 	struct rehearsal *rehearsal; /* NULL: this is for real */
-	bool trusts_proxy; /* Forwarded and X-Forwarded-For tell the client's address */
+	const char *proxy_header; /* in which a proxy tells the client's address; NULL: no proxy */
 	_Atomic bool stopping; /* /readyz says no; what was accepted is finished */
 };
 

@@ -9,6 +9,7 @@ import unittest
 
 from serving import MIB, Case, read_all
 
+NONSENSE = "", ",", "nonsense", "x" * 1000, "1.2.3.4:x:y", "[", "[::1", 'for="', "for=", '"', '",', '\\"'
 SANITIZED = os.environ.get("SANITIZED", "none") != "none"
 
 
@@ -238,12 +239,44 @@ class Numbers(Case):
         # What stands before the last is the client's word.
         self.assertTrue(any(server.get("/v1/keys", X_Forwarded_For="10.0.0.%d, 198.51.100.3" % i).status == 429
                             for i in range(40)))
-        self.assertTrue(is_refused(Forwarded='for=1.2.3.4, for="[2001:db8::17]:4711";proto=https'))
         self.assertTrue(is_refused(X_Forwarded_For="2001:db8::18"))
+        # Some proxies add a line.
+        self.assertTrue(any(self.status(server, ("X-Forwarded-For", "10.0.1.%d" % i), ("x-forwarded-for", "198.51.100.4")) == 429
+                            for i in range(40)))
+        # A header that the proxy does not write is the client's.
+        self.assertTrue(any(self.status(server, ("Forwarded", "for=10.0.2.%d" % i), ("X-Forwarded-For", "198.51.100.5")) == 429
+                            for i in range(40)))
         refused = [line["client"] for line in server.wait_for_log(20) if line["status"] == 429]
-        self.assertLessEqual({"198.51.100.1", "198.51.100.3", "2001:db8::17"}, set(refused))
-        for nonsense in ("", ",", "nonsense", "x" * 1000, "1.2.3.4:x:y", "[", "[::1", 'for="'):
+        self.assertEqual({"198.51.100.1", "198.51.100.3", "198.51.100.4", "198.51.100.5", "2001:db8::18"}, set(refused))
+        for nonsense in NONSENSE:
             self.assertIn(server.get("/v1/keys", X_Forwarded_For=nonsense).status, (200, 429))
+
+    def status(self, server, *lines):
+        """The status of a request with these header lines."""
+        connection = server.connect()
+        connection.putrequest("GET", "/v1/keys")
+        for name, value in lines:
+            connection.putheader(name, value)
+        connection.endheaders()
+        status = connection.getresponse().status
+        connection.close()
+        return status
+
+    def test_rate_behind_a_proxy_that_says_forwarded(self):
+        server = self.server("--rate", "1", "--behind-proxy", "--forwarded")
+        clients = set()
+        for client, make in (
+                ("2001:db8::17", lambda i: [("Forwarded", 'for=10.0.0.%d, for="[2001:db8::17]:4711";proto=https' % i)]),
+                ("198.51.100.1", lambda i: [("Forwarded", "for=10.0.0.%d" % i), ("Forwarded", "for=198.51.100.1")]),
+                ("198.51.100.2", lambda i: [("Forwarded", "for=198.51.100.2"), ("X-Forwarded-For", "10.0.0.%d" % i)]),
+                ("198.51.100.3", lambda i: [("Forwarded", 'x="10.0.0.%d, proto=https; For=198.51.100.3' % i)]),
+                ("198.51.100.4", lambda i: [("Forwarded", 'host="\\"x, ;for=10.0.0.%d";for=198.51.100.4' % i)])):
+            self.assertTrue(any(self.status(server, *make(i)) == 429 for i in range(40)), client)
+            clients.add(client)
+        server.get("/healthz")  # after the last of them is logged
+        refused = [line["client"] for line in server.log() if line.get("status") == 429]
+        self.assertEqual(set(refused), clients)
+        for nonsense in NONSENSE:
             self.assertIn(server.get("/v1/keys", Forwarded=nonsense).status, (200, 429))
 
     def test_forwarded_is_a_strangers_word(self):

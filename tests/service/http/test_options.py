@@ -154,6 +154,7 @@ class Usage(unittest.TestCase):
                 (["serve", "--adress", "a"], "did you mean --address?"),
                 (["serve", "--data"], "--data needs an argument"),
                 (["serve", "--rate", "1000"], "--rate needs a number from 1 to 999"),
+                (["serve", "--data", "x", "--forwarded"], "--forwarded needs --behind-proxy"),
                 (["serve", "--data", "x", *["--alias", "https://x"] * 65], "too many aliases")):
             run = rehostd(*arguments)
             self.assertEqual((run.returncode, run.stdout), (USAGE, ""), arguments)
