@@ -122,7 +122,10 @@ static int keys_load(const char *directory, const char *address, bool create, in
 		goto free_keys;
 	code = keys_file_read(&file, &keys->list, &missing, error);
 	if (code == RH_OK && missing && !create)
-		code = error_set(error, RH_E_OPEN, "there is no %s", file.path);
+		code = error_set(error, RH_E_OPEN,
+		    "there is no %s: put its copy back ('rehostd serve' makes new keys for an "
+		    "empty ledger alone)",
+		    file.path);
 	if (code == RH_OK && !missing)
 		code = choose(keys, &file, error);
 	if (code == RH_OK && (missing || rotate)) {

@@ -142,6 +142,22 @@ static int make_nonces(struct service *service, rh_error *error)
 	return code;
 }
 
+/* New keys are for a new ledger: what computers have is worth nothing without the old ones. */
+static int open_keys(struct service *service, const char *directory, rh_error *error)
+{
+	struct ledger_counts counts = {0};
+	struct ledger *ledger = NULL;
+	int code = ledger_open(service->database, "", NULL, NULL, &ledger, error);
+
+	if (code == RH_OK)
+		code = ledger_counts(ledger, &counts, error);
+	ledger_close(ledger);
+	if (code != RH_OK)
+		return code;
+	return service_keys_open(directory, service->address,
+	    counts.entries == 0 && counts.computers == 0, clock_now(), &service->keys, error);
+}
+
 static int open_service(
     struct service *service, const struct serve_setup *setup, rh_error *error)
 {
@@ -150,10 +166,9 @@ static int open_service(
 	if (code == RH_OK && setup->rehearse != NULL)
 		code = rehearsal_read(setup->rehearse, setup->data, &service->rehearsal, error);
 	if (code == RH_OK)
-		code = service_keys_open(
-		    setup->data, service->address, true, clock_now(), &service->keys, error);
-	if (code == RH_OK)
 		code = open_database(setup, &service->database, error);
+	if (code == RH_OK)
+		code = open_keys(service, setup->data, error);
 	if (code == RH_OK)
 		code = ledger_open(service->database, service->address,
 		    service_keys_signing(service->keys), service_keys_set(service->keys),

@@ -131,6 +131,19 @@ class Case(unittest.TestCase):
         os.chmod(path, 0o600)
         self.service.start()
 
+    def test_lost(self):
+        """No new keys in place of those that a ledger's computers know."""
+        path = self.service.data / "service-keys.json"
+        keys = self.service.keys()
+        self.service.stop()
+        kept = path.rename(self.service.directory / "copy")
+        with self.assertRaisesRegex(AssertionError, "there is no .*/service-keys.json: put its copy back"):
+            self.service.start()
+        self.assertFalse(path.exists())
+        kept.rename(path)
+        self.service.start()
+        self.assertEqual(self.service.keys(), keys)
+
     def test_show(self):
         self.service.run("keys", "rotate")
         shown = self.service.run("keys", "show")
