@@ -76,13 +76,23 @@ static int check(const struct serve_setup *setup, rh_error *error)
 	return RH_OK;
 }
 
-/* What strangers reach is encrypted, and has a name. */
+/*
+ * What strangers reach is encrypted, and has a name.  An address of https without TLS is a
+ * proxy's: who is not told would take everybody for one who sits at this computer.
+ */
 static int check_place(
     const struct serve_setup *setup, const struct listening *listening, rh_error *error)
 {
+	const bool open = setup->tls_certificate == NULL && setup->proxy_header == NULL;
+
+	if (open && setup->address != NULL && strncmp(setup->address, "https://", 8) == 0)
+		return error_set(error, RH_E_ARGUMENT,
+		    "%s is an address of https: give --tls-certificate and --tls-key, or "
+		    "--behind-proxy",
+		    setup->address);
 	if (listening->loopback)
 		return RH_OK;
-	if (setup->tls_certificate == NULL && setup->proxy_header == NULL)
+	if (open)
 		return error_set(error, RH_E_ARGUMENT,
 		    "%s is reached from other computers: give --tls-certificate and --tls-key, "
 		    "or "
