@@ -20,13 +20,13 @@ static bool is_this_machine(const char *host)
 	       (strncmp(host, "127.", 4) == 0 && host[digits] == '\0');
 }
 
-bool address_has(const struct address *address, CURLUPart part)
+static bool has(const struct address *address, CURLUPart part)
 {
 	char *text = NULL;
-	bool has = curl_url_get(address->url, part, &text, 0) == CURLUE_OK;
+	bool there = curl_url_get(address->url, part, &text, 0) == CURLUE_OK;
 
 	curl_free(text);
-	return has;
+	return there;
 }
 
 int address_read(struct address *ret, const char *text, rh_error *error)
@@ -47,8 +47,7 @@ int address_read(struct address *ret, const char *text, rh_error *error)
 		code = error_memory(error);
 	} else if (result != CURLUE_OK || !utf8_valid(address.host, strlen(address.host))) {
 		code = error_set(error, RH_E_NETWORK, "this is no address that can be fetched");
-	} else if (address_has(&address, CURLUPART_USER) ||
-		   address_has(&address, CURLUPART_PASSWORD)) {
+	} else if (has(&address, CURLUPART_USER) || has(&address, CURLUPART_PASSWORD)) {
 		code = error_set(error, RH_E_NETWORK,
 		    "the address at %.200s holds a user name or a password, which none may",
 		    address.host);

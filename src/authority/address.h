@@ -22,7 +22,4 @@ struct address {
 int address_read(struct address *ret, const char *text, rh_error *error);
 void address_free(struct address *address);
 
-/* Whether it carries this part. */
-bool address_has(const struct address *address, CURLUPart part);
-
 #endif

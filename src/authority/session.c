@@ -1,6 +1,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
+
 #include "authority/session_call.h"
 
 #include "authority/session.h"
@@ -11,16 +13,14 @@
 static int check_address(const char *text, rh_error *error)
 {
 	struct address address;
-	size_t length = strlen(text);
 	int code = address_read(&address, text, error);
 
 	if (code != RH_OK)
 		return code;
-	if (address_has(&address, CURLUPART_QUERY) ||
-	    address_has(&address, CURLUPART_FRAGMENT) || text[length - 1] == '/')
+	if (!text_is_service(text))
 		code = error_set(error, RH_E_NETWORK,
 		    "the address at %.200s is not one of a service: it ends with '/', or holds "
-		    "'?' or '#'",
+		    "a query, an escape or '..'",
 		    address.host);
 	address_free(&address);
 	return code;

@@ -370,6 +370,49 @@ int utf16_from_utf8(const char *text, char16_t **ret, size_t *ret_length, rh_err
 	return RH_OK;
 }
 
+#define ALPHANUMERIC "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+/* A name or an address, and a port; where they end, or NULL. */
+static const char *skip_host(const char *text)
+{
+	size_t length = *text == '[' ? strspn(text + 1, "0123456789ABCDEFabcdef:.")
+				     : strspn(text, ALPHANUMERIC "-._");
+	long port;
+	char *end;
+
+	if (length == 0 || (*text == '[' && text[length + 1] != ']'))
+		return NULL;
+	text += *text == '[' ? length + 2 : length;
+	if (*text != ':')
+		return text;
+	length = strspn(text + 1, "0123456789");
+	if (length == 0 || length > 5)
+		return NULL;
+	port = strtol(text + 1, &end, 10);
+	return port >= 1 && port <= 65535 ? end : NULL;
+}
+
+bool text_is_service(const char *text)
+{
+	const char *p = NULL;
+
+	if (strlen(text) > TEXT_SERVICE_MAX)
+		return false;
+	if (strncmp(text, "https://", 8) == 0)
+		p = skip_host(text + 8);
+	else if (strncmp(text, "http://", 7) == 0)
+		p = skip_host(text + 7);
+	while (p != NULL && *p == '/') {
+		const char *segment = p + 1;
+		const size_t length = strspn(segment, ALPHANUMERIC "-._~!$&'()*+,;=:@");
+
+		if (length == 0 || (length <= 2 && strspn(segment, ".") == length))
+			return false;
+		p = segment + length;
+	}
+	return p != NULL && *p == '\0';
+}
+
 const char *text_amount(char text[TEXT_AMOUNT_SIZE], uint64_t bytes)
 {
 	static const char *const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};

@@ -48,6 +48,15 @@ bool utf8_clean(const char *text, size_t size);
  */
 void text_copy(char *target, size_t capacity, const char *source, size_t size);
 
+/*
+ * Whether it can be the address of a service, to which paths are appended, and which is
+ * compared byte by byte: "http://" or "https://", a host, a port or none, and a path or none
+ * that is as everybody would write it: no '/' at its end, nothing escaped, no "." and "..", no
+ * query.
+ */
+#define TEXT_SERVICE_MAX 511 /* bytes */
+bool text_is_service(const char *text);
+
 /* An amount for people: "812 bytes", "2.1 KiB", "3.4 GiB". */
 #define TEXT_AMOUNT_SIZE 32
 const char *text_amount(char text[TEXT_AMOUNT_SIZE], uint64_t bytes);

@@ -133,7 +133,9 @@ static int check_title(const struct field *field, const json_t *value, rh_error 
 	return RH_OK;
 }
 
-static int check_service(const struct field *field, const json_t *value, rh_error *error)
+/* What is issued must be an address that a service can have; licences are read as they are. */
+static int check_service(
+    const struct field *field, const json_t *value, bool strict, rh_error *error)
 {
 	const char *text = json_string_value(value);
 	size_t start;
@@ -149,6 +151,10 @@ static int check_service(const struct field *field, const json_t *value, rh_erro
 	for (const char *at = text; *at != '\0'; at++)
 		if (!isgraph((unsigned char)*at))
 			return field_invalid(error, field, "may hold printable ASCII only");
+	if (strict && !text_is_service(text))
+		return field_invalid(error, field,
+		    "must look like https://licences.example/lms: no '/' at its end, no query, "
+		    "nothing escaped, no '..'");
 	return RH_OK;
 }
 
@@ -274,7 +280,7 @@ int field_check(const struct field *field, const json_t *value, bool strict, rh_
 			   ? RH_OK
 			   : field_invalid(error, field, "must be true or false");
 	case FIELD_SERVICE:
-		return check_service(field, value, error);
+		return check_service(field, value, strict, error);
 	case FIELD_NAMES:
 		return check_names(field, value, strict, error);
 	case FIELD_KEY:

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "service/http.h"
 #include "service/issuers.h"
 #include "service/keys.h"
@@ -24,7 +25,6 @@
 #include "service/rehearse.h"
 #include "service/serve.h"
 
-#define ADDRESS_MAX 512
 #define BURST 4 /* seconds' worth of requests at once */
 #define DATABASE_CONNECTIONS 16
 
@@ -34,28 +34,10 @@ struct serving {
 	struct tls *tls;
 	struct http *http;
 	char url[LISTEN_TEXT + 16]; /* where it listens */
-	char address[ADDRESS_MAX];
+	char address[TEXT_SERVICE_MAX + 1];
 };
 
 /* ---- What it is told ---- */
-
-/* "http://host/path" or "https://...", in printable ASCII, without "/" at the end. */
-static bool is_address(const char *text)
-{
-	const char *host = NULL;
-	const size_t length = strlen(text);
-
-	if (strncmp(text, "https://", 8) == 0)
-		host = text + 8;
-	else if (strncmp(text, "http://", 7) == 0)
-		host = text + 7;
-	if (host == NULL || length >= ADDRESS_MAX || text[length - 1] == '/')
-		return false;
-	for (const char *p = text; *p != '\0'; p++)
-		if (*p <= ' ' || *p > '~' || strchr("?#\"<>\\^`{|}@", *p) != NULL)
-			return false;
-	return *host != '\0' && *host != ':';
-}
 
 static int check(const struct serve_setup *setup, rh_error *error)
 {
@@ -67,10 +49,10 @@ static int check(const struct serve_setup *setup, rh_error *error)
 	if ((setup->tls_certificate == NULL) != (setup->tls_key == NULL))
 		return error_set(
 		    error, RH_E_ARGUMENT, "--tls-certificate and --tls-key belong together");
-	if (setup->address != NULL && !is_address(setup->address))
+	if (setup->address != NULL && !text_is_service(setup->address))
 		return error_set(error, RH_E_ARGUMENT, "%s: %.200s", words, setup->address);
 	for (size_t i = 0; setup->aliases != NULL && setup->aliases[i] != NULL; i++)
-		if (!is_address(setup->aliases[i]))
+		if (!text_is_service(setup->aliases[i]))
 			return error_set(
 			    error, RH_E_ARGUMENT, "%s: %.200s", words, setup->aliases[i]);
 	return RH_OK;

@@ -331,7 +331,7 @@ class Untrusted(Case):
     def test_addresses(self):
         service = self.secure()
         for address in ("http://198.51.100.1/lms", "ftp://lms.example", "rubbish", "", "https://me:word@lms.example",
-                        service.asked_at + "/", service.asked_at + "?a", service.asked_at + "#a"):
+                        service.asked_at + "/", service.asked_at + "?a", service.asked_at + "#a", service.asked_at + "/.."):
             self.fails(service, {"call": "connect"}, "E_NETWORK", asked_at=address)
         self.assertEqual(service.seen, [])
 

@@ -99,6 +99,29 @@ static void utf16_round_trip(void **state)
 	free(wide);
 }
 
+static void services(void **state)
+{
+	static const char *const good[] = {"https://licences.example", "http://127.0.0.1:8443",
+	    "https://[2001:db8::1]:443/lms", "https://a_b.example/~l/v1.0/...", "http://x"};
+	static const char *const bad[] = {"", "licences.example", "ftp://x", "HTTPS://x",
+	    "https://", "https:///x", "https://:80", "https://x:", "https://x:0",
+	    "https://x:65536", "https://x:1x", "https://x/", "https://x/lms/", "https://x//lms",
+	    "https://x/a/../b", "https://x/.", "https://x/./b", "https://x/%6Cms",
+	    "https://x/a b", "https://x?y", "https://x/y?", "https://x#y", "https://u@x",
+	    "https://[::1", "https://[]", "https://x/\xc3\xa4", "https://x\\y"};
+	char text[TEXT_SERVICE_MAX + 2] = "https://";
+
+	(void)state;
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+		assert_true(text_is_service(good[i]));
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		assert_false(text_is_service(bad[i]));
+	memset(text + 8, 'x', TEXT_SERVICE_MAX - 8);
+	assert_true(text_is_service(text));
+	text[TEXT_SERVICE_MAX] = 'x';
+	assert_false(text_is_service(text));
+}
+
 static void utf8_validity(void **state)
 {
 	static const char *const bad[] = {"\x80", "\xc0\x80", "\xc3", "\xe0\x9f\xbf",
@@ -254,6 +277,7 @@ int main(void)
 	    cmocka_unit_test(hex_round_trip),
 	    cmocka_unit_test(utf16_round_trip),
 	    cmocka_unit_test(utf8_validity),
+	    cmocka_unit_test(services),
 	    cmocka_unit_test(times),
 	    cmocka_unit_test(buffers),
 	    cmocka_unit_test(errors_by_errno),

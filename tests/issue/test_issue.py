@@ -91,6 +91,8 @@ class Options(Case):
                 ([word for i in range(9) for word in ("--action", "a%d:count=1" % i)], "at most 8"),
                 (["--service", "ftp://a"], "service: must begin with https://"),
                 (["--service", "https:///x"], "service: must begin"),
+                (["--service", "https://x/"], "service: must look like"),
+                (["--service", "https://x/a/../b"], "service: must look like"),
                 (["--service", "https://a b"], "service: may hold printable"),
                 (["--service", "https://" + "x" * 504], "service: must be an address of 1 to 511"),
                 (["--computers", "0"], "computers: must be a whole number from 1 to 1000000"),

@@ -87,6 +87,7 @@ class Start(Case):
                     (("--data", data, "--listen", "0.0.0.0:0", *secure), USAGE, "--address"),
                     (("--data", data, "--listen", "127.0.0.1:0", "--address", "licences.example"), USAGE, "licences.example"),
                     (("--data", data, "--listen", "127.0.0.1:0", "--address", "https://x/"), USAGE, "https://x/"),
+                    (("--data", data, "--listen", "127.0.0.1:0", "--address", "http://x/a%20b"), USAGE, "http://x/a%20b"),
                     (("--data", data, "--listen", "127.0.0.1:0", "--address", "https://x?y"), USAGE, "https://x?y"),
                     (("--data", data, "--listen", "127.0.0.1:0", "--address", "https://x"), USAGE, "--behind-proxy"),
                     (("--data", data, "--listen", "127.0.0.1:0", "--alias", "ftp://x"), USAGE, "ftp://x"),
