@@ -7,7 +7,6 @@
 #include "service/cmd.h"
 #include "service/serve.h"
 
-#define ALIASES_MAX 64
 #define LISTEN_DEFAULT "127.0.0.1:8443"
 #define CONNECTIONS_DEFAULT 512
 #define PER_ADDRESS_DEFAULT 64
@@ -22,23 +21,6 @@ static void say_where(const char *url, const char *address)
 	else
 		printf("listening on %s, service address %s\n", url, address);
 	fflush(stdout);
-}
-
-static int read_aliases(const struct arguments *arguments, const char **ret)
-{
-	size_t count = 0;
-
-	for (size_t i = 0; i < arguments->given_count; i++) {
-		if (arguments->given[i].id != OPTION_ALIAS)
-			continue;
-		if (count == ALIASES_MAX) {
-			talk_error("too many aliases: at most %d", ALIASES_MAX);
-			return EXIT_USAGE;
-		}
-		ret[count++] = arguments->given[i].value;
-	}
-	ret[count] = NULL;
-	return EXIT_DONE;
 }
 
 /* There all clients have one address, and none is a stranger's. */
@@ -56,7 +38,6 @@ static const char *proxy_header(const struct arguments *arguments)
 
 int cmd_serve(const struct arguments *arguments)
 {
-	const char *aliases[ALIASES_MAX + 1];
 	const char *const *values = arguments->values;
 	const char *place =
 	    values[OPTION_LISTEN] == NULL ? LISTEN_DEFAULT : values[OPTION_LISTEN];
@@ -65,7 +46,6 @@ int cmd_serve(const struct arguments *arguments)
 	const struct serve_setup setup = {.data = values[OPTION_DATA],
 	    .database = values[OPTION_DATABASE],
 	    .address = values[OPTION_ADDRESS],
-	    .aliases = aliases,
 	    .listen = place,
 	    .tls_certificate = values[OPTION_TLS_CERTIFICATE],
 	    .tls_key = values[OPTION_TLS_KEY],
@@ -79,13 +59,10 @@ int cmd_serve(const struct arguments *arguments)
 	    .timeout = option_number(arguments, OPTION_TIMEOUT, TIMEOUT_DEFAULT),
 	    .rate = option_number(arguments, OPTION_RATE, local ? 0 : RATE_DEFAULT)};
 	rh_error error;
-	int status = read_aliases(arguments, aliases);
 
-	if (status == EXIT_DONE && option_given(arguments, OPTION_FORWARDED) && !proxy) {
+	if (option_given(arguments, OPTION_FORWARDED) && !proxy) {
 		talk_error("--forwarded needs --behind-proxy");
-		status = EXIT_USAGE;
+		return EXIT_USAGE;
 	}
-	if (status != EXIT_DONE)
-		return status;
 	return serve(&setup, say_where, &error) == RH_OK ? EXIT_DONE : cmd_refuse(&error);
 }

@@ -31,8 +31,6 @@ static const struct option_row serve_options[] = {
     ROW_DATABASE,
     {OPTION_ADDRESS, 0, "address", ARGUMENT_WORD, "URL",
 	"the service's address, as licences name it (default: where it listens)"},
-    {OPTION_ALIAS, 0, "alias", ARGUMENT_WORD, "URL",
-	"another address that licences may name (may be repeated)"},
     {OPTION_LISTEN, 0, "listen", ARGUMENT_WORD, "HOST:PORT",
 	"where to listen (default 127.0.0.1:8443); port 0: a free one"},
     {OPTION_TLS_CERTIFICATE, 0, "tls-certificate", ARGUMENT_FILE, "FILE",

@@ -36,8 +36,8 @@ static enum problem what_is_wrong(const struct service *service, const struct li
 	case LICENSE_MANAGED:
 		break;
 	}
-	return service_named(service, license->service) == NULL ? PROBLEM_LICENSE_SERVICE
-								: PROBLEM_NONE;
+	return strcmp(license->service, service->address) != 0 ? PROBLEM_LICENSE_SERVICE
+							       : PROBLEM_NONE;
 }
 
 static int take(void *context, const struct license *license,
@@ -192,7 +192,7 @@ static void judge_known(const struct reading *reading, struct ledger_license *li
 {
 	if (!issuer_is_served(reading->view, license->issuer))
 		license->problem = PROBLEM_LICENSE_ISSUER;
-	else if (service_named(reading->service, license->service) == NULL)
+	else if (strcmp(license->service, reading->service->address) != 0)
 		license->problem = PROBLEM_LICENSE_SERVICE;
 }
 

@@ -7,29 +7,6 @@
 #include "service/rates.h"
 #include "service/guard.h"
 
-/* ---- The service's names ---- */
-
-const char *service_name(const struct service *service, size_t index)
-{
-	if (index == 0)
-		return service->address;
-	/* Not behind the list's end. */
-	for (size_t i = 0; service->aliases != NULL && service->aliases[i] != NULL; i++)
-		if (i + 1 == index)
-			return service->aliases[i];
-	return NULL;
-}
-
-const char *service_named(const struct service *service, const char *address)
-{
-	const char *name;
-
-	for (size_t i = 0; (name = service_name(service, i)) != NULL; i++)
-		if (strcmp(name, address) == 0)
-			return name;
-	return NULL;
-}
-
 /* ---- Statements ---- */
 
 /* What a check failed with: a refusal, or a failure of this computer. */
@@ -52,14 +29,12 @@ static int verdict(int code, enum problem problem, const rh_error *why,
 int guard_claim(const struct service *service, const char *text, const char *computer,
     char ret_license_key[JOSE_THUMBPRINT_SIZE], enum problem *ret_problem, rh_error *error)
 {
-	int code = text == NULL ? RH_OK : RH_E_LICENSE_INVALID;
-	const char *name;
+	int code = RH_OK;
 	rh_error why;
 
 	ret_license_key[0] = '\0';
-	for (size_t i = 0;
-	     code == RH_E_LICENSE_INVALID && (name = service_name(service, i)) != NULL; i++)
-		code = claim_check(text, name, computer, ret_license_key, &why);
+	if (text != NULL)
+		code = claim_check(text, service->address, computer, ret_license_key, &why);
 	return verdict(code, PROBLEM_CLAIM, &why, ret_problem, error);
 }
 
@@ -67,28 +42,25 @@ int guard_owner(const struct service *service, const char *text,
     char ret_license_key[JOSE_THUMBPRINT_SIZE], char ret_release[JOSE_THUMBPRINT_SIZE],
     enum problem *ret_problem, rh_error *error)
 {
-	int code = text == NULL ? RH_OK : RH_E_LICENSE_INVALID;
-	const char *name;
+	int code = RH_OK;
 	rh_error why;
 
 	ret_license_key[0] = ret_release[0] = '\0';
-	for (size_t i = 0;
-	     code == RH_E_LICENSE_INVALID && (name = service_name(service, i)) != NULL; i++)
-		code = owner_check(text, name, ret_license_key, ret_release, &why);
+	if (text != NULL)
+		code = owner_check(text, service->address, ret_license_key, ret_release, &why);
 	return verdict(code, PROBLEM_CLAIM, &why, ret_problem, error);
 }
 
 int guard_head(const struct service *service, const char *text, struct head *ret,
     bool *ret_there, enum problem *ret_problem, rh_error *error)
 {
-	int code = text == NULL ? RH_OK : RH_E_LICENSE_INVALID;
-	const char *name;
+	int code = RH_OK;
 	rh_error why;
 
 	*ret_there = text != NULL;
-	for (size_t i = 0;
-	     code == RH_E_LICENSE_INVALID && (name = service_name(service, i)) != NULL; i++)
-		code = head_check(text, service_keys_set(service->keys), name, ret, &why);
+	if (text != NULL)
+		code = head_check(
+		    text, service_keys_set(service->keys), service->address, ret, &why);
 	return verdict(code, PROBLEM_MALFORMED, &why, ret_problem, error);
 }
 
@@ -96,13 +68,9 @@ int guard_release(const struct service *service, const char *text, const char *c
     const char *nonce, char ret_release[JOSE_THUMBPRINT_SIZE], enum problem *ret_problem,
     rh_error *error)
 {
-	int code = RH_E_LICENSE_INVALID;
-	const char *name;
 	rh_error why;
+	int code = release_check(text, service->address, computer, nonce, ret_release, &why);
 
-	for (size_t i = 0;
-	     code == RH_E_LICENSE_INVALID && (name = service_name(service, i)) != NULL; i++)
-		code = release_check(text, name, computer, nonce, ret_release, &why);
 	return verdict(code, PROBLEM_RELEASE_PROOF, &why, ret_problem, error);
 }
 
@@ -122,20 +90,14 @@ static enum problem proof_problem(int code)
 	}
 }
 
-/* Whether ${text} is a name of the service and the path of the resource behind it. */
+/* Whether ${text} is the service's address and the path of the resource behind it. */
 static bool is_resource(
     const struct service *service, const struct request *request, const char *text)
 {
-	const char *name;
+	const size_t length = strlen(service->address);
 
-	for (size_t i = 0; (name = service_name(service, i)) != NULL; i++) {
-		size_t length = strlen(name);
-
-		if (strncmp(text, name, length) == 0 &&
-		    strcmp(text + length, request->path) == 0)
-			return true;
-	}
-	return false;
+	return strncmp(text, service->address, length) == 0 &&
+	       strcmp(text + length, request->path) == 0;
 }
 
 static enum problem check_nonce(struct service *service, const char *nonce, int64_t now)
@@ -156,18 +118,16 @@ static enum problem check_nonce(struct service *service, const char *nonce, int6
 static int check_certificate(const struct service *service, const struct guard *guard,
     enum problem *ret_problem, rh_error *error)
 {
-	const char *text = guard->proof.certificate, *name;
-	int code = RH_E_LICENSE_INVALID;
+	const char *text = guard->proof.certificate;
 	rh_error why;
+	int code;
 
 	if (text == NULL) {
 		*ret_problem = PROBLEM_CERTIFICATE_MISSING;
 		return RH_OK;
 	}
-	for (size_t i = 0;
-	     code == RH_E_LICENSE_INVALID && (name = service_name(service, i)) != NULL; i++)
-		code = certificate_check(
-		    text, service_keys_set(service->keys), name, guard->computer, &why);
+	code = certificate_check(
+	    text, service_keys_set(service->keys), service->address, guard->computer, &why);
 	return verdict(code, PROBLEM_CERTIFICATE_INVALID, &why, ret_problem, error);
 }
 

@@ -23,15 +23,7 @@ bool guard_request(struct service *service, const struct request *request, bool 
 void guard_free(struct guard *guard);
 
 /*
- * The names of the service, its address first and then its aliases: name 0, 1, ...; NULL behind
- * the last.  Statements may be for, and licences may name, any of them.
- */
-const char *service_name(const struct service *service, size_t index);
-/* The name that equals ${address}; NULL. */
-const char *service_named(const struct service *service, const char *address);
-
-/*
- * As in message.h, for any name of the service.  The problem is PROBLEM_NONE, or PROBLEM_CLAIM,
+ * As in message.h, for the service's address.  The problem is PROBLEM_NONE, or PROBLEM_CLAIM,
  * PROBLEM_MALFORMED for a head; ${text} NULL leaves ${ret} empty.
  */
 int guard_claim(const struct service *service, const char *text, const char *computer,

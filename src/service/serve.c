@@ -41,20 +41,15 @@ struct serving {
 
 static int check(const struct serve_setup *setup, rh_error *error)
 {
-	static const char words[] =
-	    "no address of a service, as in https://licences.example/lms";
-
 	if (setup->data == NULL)
 		return error_set(error, RH_E_ARGUMENT, "serve needs --data DIR");
 	if ((setup->tls_certificate == NULL) != (setup->tls_key == NULL))
 		return error_set(
 		    error, RH_E_ARGUMENT, "--tls-certificate and --tls-key belong together");
 	if (setup->address != NULL && !text_is_service(setup->address))
-		return error_set(error, RH_E_ARGUMENT, "%s: %.200s", words, setup->address);
-	for (size_t i = 0; setup->aliases != NULL && setup->aliases[i] != NULL; i++)
-		if (!text_is_service(setup->aliases[i]))
-			return error_set(
-			    error, RH_E_ARGUMENT, "%s: %.200s", words, setup->aliases[i]);
+		return error_set(error, RH_E_ARGUMENT,
+		    "no address of a service, as in https://licences.example/lms: %.200s",
+		    setup->address);
 	return RH_OK;
 }
 
@@ -98,7 +93,6 @@ static void name_it(struct serving *serving, const struct serve_setup *setup)
 	host = strstr(serving->address, "://") + 3;
 	serving->service.address = serving->address;
 	serving->service.path = host + strcspn(host, "/");
-	serving->service.aliases = setup->aliases;
 	serving->service.operator_name =
 	    setup->operator_name == NULL ? "" : setup->operator_name;
 	serving->service.privacy_contact =

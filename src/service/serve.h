@@ -8,7 +8,6 @@ struct serve_setup {
 	const char *data; /* directory; made if it is missing */
 	const char *database; /* NULL: SQLite in the directory */
 	const char *address; /* NULL: where it listens */
-	const char *const *aliases; /* ends with NULL */
 	const char *listen; /* HOST:PORT */
 	const char *tls_certificate;
 	const char *tls_key;

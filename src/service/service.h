@@ -18,7 +18,6 @@ struct rehearsal; /* rehearse.h */
 
 struct service {
 	const char *address; /* without "/" at the end: PROTOCOL.md */
-	const char *const *aliases; /* other addresses that licences may name; ends with NULL */
 	const char *path; /* of the address: "/lms", or "" */
 	const char *operator_name; /* who runs it, for pages; "" */
 	const char *privacy_contact; /* "" */
@@ -31,7 +30,8 @@ struct service {
 	struct nonces *nonces;
 	struct rates *rates;
 	struct rehearsal *rehearsal; /* NULL: this is for real */
-	const char *proxy_header; /* in which a proxy tells the client's address; NULL: no proxy */
+	const char
+	    *proxy_header; /* in which a proxy tells the client's address; NULL: no proxy */
 	_Atomic bool stopping; /* /readyz says no; what was accepted is finished */
 };
 

@@ -155,7 +155,7 @@ class Usage(unittest.TestCase):
                 (["serve", "--data"], "--data needs an argument"),
                 (["serve", "--rate", "1000"], "--rate needs a number from 1 to 999"),
                 (["serve", "--data", "x", "--forwarded"], "--forwarded needs --behind-proxy"),
-                (["serve", "--data", "x", *["--alias", "https://x"] * 65], "too many aliases")):
+                (["serve", "--alias", "https://x"], "--alias")):
             run = rehostd(*arguments)
             self.assertEqual((run.returncode, run.stdout), (USAGE, ""), arguments)
             self.assertTrue(run.stderr.startswith("rehostd: "))

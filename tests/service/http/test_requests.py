@@ -13,7 +13,7 @@ class Requests(Case):
     def setUpClass(cls):
         cls.one = Server("--timeout", "2")
         cls.addClassCleanup(cls.one.close)
-        cls.below = Server("--address", "https://licences.example/lms", "--alias", "https://old.example", "--behind-proxy",
+        cls.below = Server("--address", "https://licences.example/lms", "--behind-proxy",
                            "--rate", "999")
         cls.addClassCleanup(cls.below.close)
 

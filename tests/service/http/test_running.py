@@ -90,7 +90,7 @@ class Start(Case):
                     (("--data", data, "--listen", "127.0.0.1:0", "--address", "http://x/a%20b"), USAGE, "http://x/a%20b"),
                     (("--data", data, "--listen", "127.0.0.1:0", "--address", "https://x?y"), USAGE, "https://x?y"),
                     (("--data", data, "--listen", "127.0.0.1:0", "--address", "https://x"), USAGE, "--behind-proxy"),
-                    (("--data", data, "--listen", "127.0.0.1:0", "--alias", "ftp://x"), USAGE, "ftp://x"),
+                    (("--data", data, "--listen", "127.0.0.1:0", "--address", "ftp://x"), USAGE, "ftp://x"),
                     (("--data", data, "--listen", "127.0.0.1:0", "--tls-key", key), USAGE, "--tls-certificate"),
                     (("--data", data, "--listen", "127.0.0.1:0", "--tls-certificate", certificate, "--tls-key", other), USAGE,
                      "is not the key of"),
