@@ -56,6 +56,8 @@ static int decide_all(struct change *change, struct items *items,
 	if (code == RH_OK)
 		code = items_load(change, items, error);
 	if (code == RH_OK)
+		code = settle_holders(change, items, error);
+	if (code == RH_OK)
 		items_decide(change, items, visitor);
 	return code;
 }
@@ -290,7 +292,8 @@ static int commit_work(struct change *change, void *context, rh_error *error)
 		    work->count, &found, &work->grants, error);
 	if (code != RH_OK || change->problem != PROBLEM_NONE)
 		return code;
-	code = settle(change, error);
+	code = settle(
+	    change, visitor->computer, visitor->claim != NULL ? visitor->claim : "", error);
 	if (code == RH_OK)
 		code = visit_cancel(change, visitor, error);
 	if (code == RH_OK)

@@ -201,8 +201,15 @@ int visit_seen(struct ledger *ledger, int64_t now, const struct ledger_visitor *
 
 /* ---- ledger_release.c ---- */
 
-/* Releases whose time has come take effect. */
-int settle(struct change *change, rh_error *error);
+/*
+ * Releases whose time has come take effect: those of a computer, and of the original that it
+ * claims to be (""), and some of others'.  Nothing waits for the rest: who is due counts as
+ * gone (holder_gone), and makes room by settle_holders.
+ */
+int settle(
+    struct change *change, const char *computer, const char *license_key, rh_error *error);
+/* Those of all computers that hold a licence of the request. */
+int settle_holders(struct change *change, struct items *items, rh_error *error);
 /* A release takes effect now, or took it at ${effective}. */
 int settle_one(struct change *change, const char *computer, int64_t effective, rh_error *error);
 

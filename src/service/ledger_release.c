@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "service/ledger_internal.h"
@@ -13,12 +14,19 @@ _Static_assert(RELEASE_WAITING == 0 && RELEASE_RELEASED == 1 && RELEASE_CANCELLE
 #define SETTLE_AT_ONCE 64
 
 struct due {
-	struct {
+	struct due_release {
 		char computer[JOSE_THUMBPRINT_SIZE];
 		int64_t effective;
 	} releases[SETTLE_AT_ONCE];
 	size_t count;
 };
+
+static int by_name(const void *a, const void *b)
+{
+	const struct due_release *left = a, *right = b;
+
+	return strcmp(left->computer, right->computer);
+}
 
 static int on_due(void *context, size_t index, const struct row *row, rh_error *error)
 {
@@ -64,23 +72,45 @@ int settle_one(struct change *change, const char *computer, int64_t effective, r
 }
 
 /* In the order of names, so that two that settle do not wait for each other. */
-int settle(struct change *change, rh_error *error)
+int settle(
+    struct change *change, const char *computer, const char *license_key, rh_error *error)
 {
 	static const struct statement select = {"ledger_due",
-	    "SELECT computer, effective FROM releases WHERE state = 0 AND effective <= $1"
-	    " ORDER BY computer",
-	    1, "i"};
-	struct due due;
-	int code;
+	    "SELECT computer, effective FROM releases"
+	    " WHERE computer IN ($2, $3) AND state = 0 AND effective <= $1"
+	    " UNION SELECT computer, effective FROM (SELECT computer, effective FROM releases"
+	    " WHERE state = 0 AND effective <= $1 ORDER BY effective LIMIT 62) AS due",
+	    3, "itt"};
+	struct due due = {.count = 0};
+	int code = database_query(change->connection, &select,
+	    (const struct value[]){
+		value_integer(change->now), value_text(computer), value_text(license_key)},
+	    on_due, &due, error);
 
-	do {
-		due.count = 0;
-		code = database_query(change->connection, &select,
-		    (const struct value[]){value_integer(change->now)}, on_due, &due, error);
-		for (size_t i = 0; code == RH_OK && i < due.count; i++)
-			code = settle_one(
-			    change, due.releases[i].computer, due.releases[i].effective, error);
-	} while (code == RH_OK && due.count == SETTLE_AT_ONCE);
+	qsort(due.releases, due.count, sizeof *due.releases, by_name);
+	for (size_t i = 0; code == RH_OK && i < due.count; i++)
+		code = settle_one(
+		    change, due.releases[i].computer, due.releases[i].effective, error);
+	return code;
+}
+
+int settle_holders(struct change *change, struct items *items, rh_error *error)
+{
+	int code = RH_OK;
+
+	for (size_t i = 0; i < items->count; i++) {
+		struct count *count = &items->items[i].count;
+
+		for (size_t k = 0; k < count->holder_count && code == RH_OK; k++) {
+			struct holder *holder = &count->holders[k];
+
+			if (holder->released != LICENSE_TIME_NONE ||
+			    !holder_gone(holder->released, holder->releasing, change->now))
+				continue;
+			code = settle_one(change, holder->computer, holder->releasing, error);
+			holder->released = holder->releasing;
+		}
+	}
 	return code;
 }
 
@@ -333,7 +363,7 @@ static int release_work(struct change *change, void *context, rh_error *error)
 	if (code == RH_OK && change->problem == PROBLEM_NONE)
 		code = find_target(change, target, error);
 	if (code == RH_OK && change->problem == PROBLEM_NONE)
-		code = settle(change, error);
+		code = settle(change, target->computer, target->license_key, error);
 	if (code != RH_OK || change->problem != PROBLEM_NONE)
 		return code;
 	change->problem = check_proof(target);

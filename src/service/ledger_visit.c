@@ -253,7 +253,7 @@ static int enroll(struct change *change, void *context, rh_error *error)
 	code = visit_enter(
 	    change, enrolling->computer, enrolling->name, enrolling->release, &visit, error);
 	if (code == RH_OK)
-		code = settle(change, error);
+		code = settle(change, enrolling->computer, "", error);
 	if (code == RH_OK)
 		code = visit_cancel(change, &visitor, error);
 	if (code == RH_OK && visit.changed)

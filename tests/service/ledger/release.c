@@ -107,6 +107,39 @@ static void test_life(void **state)
 	assert_state(ask(f, NOW + WEEK + 1, release), RELEASE_RELEASED);
 }
 
+/* More are due than one change settles: room that is needed is made all the same. */
+static void test_many_due(void **state)
+{
+	struct fixture *f = *state;
+	struct ledger_license l = license_of("a", "K");
+	struct ledger_release release = {.computer = "c3", .release = "R"};
+	struct ledger_counts before, after;
+	char name[16];
+
+	fill(f, &l);
+	for (int i = 0; i < 150; i++) {
+		const struct ledger_release one = {.computer = name, .release = "R"};
+
+		snprintf(name, sizeof name, "a%03d", i);
+		enroll(f, NOW, name, "R");
+		assert_waiting(ask(f, NOW, one), NOW + WEEK);
+	}
+	assert_waiting(ask(f, NOW + 1, release), NOW + 1 + WEEK);
+	release.computer = "c2";
+	assert_waiting(ask(f, NOW + 1, release), NOW + 1 + WEEK);
+	assert_ok(ledger_counts(f->ledger, &before, error));
+	assert_granted(restore_one(f, NOW + 1 + WEEK, "c5", NULL, &l), 2, 4);
+	assert_ok(ledger_counts(f->ledger, &after, error));
+	assert_in_range(after.entries - before.entries, 3, 66);
+	/* One whose time has come cannot call it off. */
+	assert_granted(restore_one(f, NOW + 1 + WEEK, "a149", NULL, &l), 3, 4);
+	assert_refused(restore_one(f, NOW + 1 + WEEK, "c3", NULL, &l), PROBLEM_LIMIT, 4, 4);
+	assert_int_equal(
+	    ask(f, NOW + 1 + WEEK, (struct ledger_release){.computer = "a148", .release = "R"})
+		.state,
+	    RELEASE_RELEASED);
+}
+
 static void test_comes_back(void **state)
 {
 	struct fixture *f = *state;
@@ -411,9 +444,9 @@ static void test_many(void **state)
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-	const struct CMUnitTest tests[] = {TEST(test_life), TEST(test_comes_back),
-	    TEST(test_called_off), TEST(test_cancel), TEST(test_proof), TEST(test_original),
-	    TEST(test_original_that_came), TEST(test_original_shows_up),
+	const struct CMUnitTest tests[] = {TEST(test_life), TEST(test_many_due),
+	    TEST(test_comes_back), TEST(test_called_off), TEST(test_cancel), TEST(test_proof),
+	    TEST(test_original), TEST(test_original_that_came), TEST(test_original_shows_up),
 	    TEST(test_statement_kept), TEST(test_wait), TEST(test_at_once), TEST(test_many)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
