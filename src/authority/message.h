@@ -247,8 +247,14 @@ int certificate_check(const char *text, const struct jose_set *keys, const char 
 struct head {
 	int64_t seq;
 	uint8_t hash[DIGEST_SIZE];
-	int64_t time;
+	int64_t time; /* of signing */
+	/* When the ledger, put back to an old copy, was last taken as it is; 0: never. */
+	int64_t resolved;
 };
+/* Whether who kept ${kept} goes on with ${head}: the log has grown, or was resolved since. */
+bool head_follows(const struct head *head, const struct head *kept);
+/* Without a look at the signature: of one that was checked before. */
+int head_read(const char *text, struct head *ret, rh_error *error);
 int head_sign(const struct jose_key *service_key, const char *service, const struct head *head,
     char **ret, rh_error *error);
 int head_check(const char *text, const struct jose_set *keys, const char *service,

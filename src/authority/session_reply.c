@@ -210,10 +210,7 @@ int session_keep_head(struct session *session, const char *text, rh_error *error
 
 	if (code != RH_OK)
 		return session_unusable(session, "the ledger's head", code, &why, error);
-	if (session->head != NULL &&
-	    (head.seq < session->seen.seq ||
-		(head.seq == session->seen.seq &&
-		    !bytes_equal(head.hash, session->seen.hash, DIGEST_SIZE))))
+	if (session->head != NULL && !head_follows(&head, &session->seen))
 		return error_set(error, RH_E_SERVICE_ROLLED_BACK,
 		    "the ledger of %.300s is not what it was: entry %lld before, now %lld",
 		    session->setup.address, (long long)session->seen.seq, (long long)head.seq);

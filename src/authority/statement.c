@@ -169,35 +169,71 @@ int certificate_check(const char *text, const struct jose_set *keys, const char 
 
 /* ---- The head of the ledger ---- */
 
+bool head_follows(const struct head *head, const struct head *kept)
+{
+	if (head->resolved > 0 && kept->time <= head->resolved)
+		return true;
+	if (head->seq == kept->seq)
+		return bytes_equal(head->hash, kept->hash, DIGEST_SIZE);
+	return head->seq > kept->seq;
+}
+
 int head_sign(const struct jose_key *service_key, const char *service, const struct head *head,
     char **ret, rh_error *error)
 {
 	char hash[STATEMENT_DIGEST_SIZE];
+	json_t *claims;
 
 	statement_put_digest(hash, head->hash);
-	return statement_sign(service_key, TYPE_HEAD, true,
-	    json_pack("{s:s,s:I,s:s,s:I}", "iss", service, "seq", (json_int_t)head->seq, "hash",
-		hash, "iat", (json_int_t)head->time),
-	    ret, error);
+	claims = json_pack("{s:s,s:I,s:s,s:I}", "iss", service, "seq", (json_int_t)head->seq,
+	    "hash", hash, "iat", (json_int_t)head->time);
+	if (claims != NULL && head->resolved > 0 &&
+	    json_object_set_new(claims, "resolved", json_integer(head->resolved)) != 0) {
+		json_decref(claims);
+		claims = NULL;
+	}
+	return statement_sign(service_key, TYPE_HEAD, true, claims, ret, error);
+}
+
+static int head_claims(const struct jws *jws, struct head *ret, rh_error *error)
+{
+	struct head head = {0};
+	int code = RH_OK;
+
+	if (!jws_number(jws->claims, "seq", &head.seq))
+		code = statement_wrong(error, "seq", "is missing or no number of an entry");
+	if (code == RH_OK)
+		code = statement_digest(jws, "hash", head.hash, error);
+	if (code == RH_OK)
+		code = statement_time(jws, "iat", &head.time, error);
+	if (code == RH_OK && json_object_get(jws->claims, "resolved") != NULL)
+		code = statement_time(jws, "resolved", &head.resolved, error);
+	if (code == RH_OK)
+		*ret = head;
+	return code;
+}
+
+int head_read(const char *text, struct head *ret, rh_error *error)
+{
+	struct jws jws = {0};
+	int code = jws_read(&jws, text, strlen(text), TYPE_HEAD, error);
+
+	if (code == RH_OK)
+		code = head_claims(&jws, ret, error);
+	jws_free(&jws);
+	return code;
 }
 
 int head_check(const char *text, const struct jose_set *keys, const char *service,
     struct head *ret, rh_error *error)
 {
 	struct jws jws = {0};
-	struct head head;
 	int code = statement_of_service(&jws, text, TYPE_HEAD, keys, error);
 
 	if (code == RH_OK)
 		code = statement_text(&jws, "iss", service, error);
-	if (code == RH_OK && !jws_number(jws.claims, "seq", &head.seq))
-		code = statement_wrong(error, "seq", "is missing or no number of an entry");
 	if (code == RH_OK)
-		code = statement_digest(&jws, "hash", head.hash, error);
-	if (code == RH_OK)
-		code = statement_time(&jws, "iat", &head.time, error);
+		code = head_claims(&jws, ret, error);
 	jws_free(&jws);
-	if (code == RH_OK)
-		*ret = head;
 	return code;
 }

@@ -264,20 +264,12 @@ int identity_walk(struct rh_store *store,
 	return store_value_walk(store->store, VALUE_PREFIX, walk_value, &walk, error);
 }
 
-int identity_head(const char *head, int64_t *ret, rh_error *error)
+int identity_head(const char *head, struct head *ret, rh_error *error)
 {
-	struct jws jws = {0};
-	int64_t seq = 0;
-	int code = RH_OK;
+	struct head found = {0};
+	int code = head != NULL ? head_read(head, &found, error) : RH_OK;
 
-	if (head != NULL)
-		code = jws_read(&jws, head, strlen(head), TYPE_HEAD, error);
-	if (code == RH_OK && head != NULL && !jws_number(jws.claims, "seq", &seq))
-		code = damaged("its head has no number", error);
-	jws_free(&jws);
 	if (code == RH_OK)
-		*ret = seq;
-	return code == RH_OK || code == RH_E_MEMORY || code == RH_E_STORE_DAMAGED
-		   ? code
-		   : damaged("its head is none", error);
+		*ret = found;
+	return code == RH_OK || code == RH_E_MEMORY ? code : damaged("its head is none", error);
 }

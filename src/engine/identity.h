@@ -1,6 +1,8 @@
 #ifndef ENGINE_IDENTITY_H
 #define ENGINE_IDENTITY_H
 
+#include "authority/message.h"
+
 #include "engine/engine.h"
 
 #define SERVICE_ADDRESS_SIZE sizeof((struct license *)0)->service
@@ -40,8 +42,8 @@ int identity_walk(struct rh_store *store,
     int (*function)(void *context, const struct identity *identity, rh_error *error),
     void *context, rh_error *error);
 
-/* The number of the ledger's entry that a signed head names, unproven; 0: none. */
-int identity_head(const char *head, int64_t *ret, rh_error *error);
+/* What a signed head says, unproven; all zeros for NULL. */
+int identity_head(const char *head, struct head *ret, rh_error *error);
 
 /* Takes a copy of ${text} in place of ${*member}. */
 int identity_set(char **member, const char *text, rh_error *error);

@@ -267,7 +267,7 @@ int link_save(struct link *link, rh_error *error)
 	const struct link_private *private = link->private;
 	const char *head = private->away ? private->head : session_head(link->session);
 	struct identity kept = {0};
-	int64_t before = 0, now = 0;
+	struct head before = {0}, now = {0};
 	bool there = false;
 	int code;
 
@@ -279,7 +279,7 @@ int link_save(struct link *link, rh_error *error)
 	if (code == RH_OK && there)
 		code = identity_head(kept.head, &before, error);
 	/* Another process may have seen a later one. */
-	if (code == RH_OK && there && now > before) {
+	if (code == RH_OK && there && head_follows(&now, &before)) {
 		code = identity_set(&kept.head, head, error);
 		if (code == RH_OK)
 			code = identity_save(link->store, &kept, error);
@@ -301,8 +301,10 @@ static int show_identity(void *context, const struct identity *identity, rh_erro
 	    .name = identity->name != NULL ? identity->name : "",
 	    .since = identity->since};
 	struct jose_key *key = NULL;
-	int code = identity_head(identity->head, &view.head, error);
+	struct head head = {0};
+	int code = identity_head(identity->head, &head, error);
 
+	view.head = head.seq;
 	if (code == RH_OK && identity->certificate != NULL) {
 		code = jose_key_private(identity->secret, &key, error);
 		if (code == RH_OK)

@@ -106,6 +106,8 @@ int head_compare(struct change *change, const struct head *seen, rh_error *error
 		return code;
 	change->head = comparison.head;
 	change->head.time = change->now;
+	if (comparison.resolved != LICENSE_TIME_NONE)
+		change->head.resolved = comparison.resolved;
 	if (comparison.rolled_back) {
 		change->problem = PROBLEM_ROLLED_BACK;
 	} else if (seen != NULL && !fits(&comparison, seen)) {

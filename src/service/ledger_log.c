@@ -123,6 +123,7 @@ int log_append(struct change *change, rh_error *error)
 		    (const struct value[]){value_integer(lock.head.seq), value_text(hex)}, NULL,
 		    NULL, error);
 	if (code == RH_OK) {
+		lock.head.resolved = change->head.resolved;
 		change->head = lock.head;
 		change->head.time = change->now;
 	}

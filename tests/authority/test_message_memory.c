@@ -80,7 +80,7 @@ static uint8_t leaves[3][DIGEST_SIZE];
 static int sign_service(rh_error *error)
 {
 	char *certificate = NULL, *head = NULL, *grants = NULL;
-	struct head was = {1, {2}, 3};
+	struct head was = {1, {2}, 3, 2};
 	int code = certificate_sign(key, SERVICE, COMPUTER, 1, &certificate, error);
 
 	if (code == RH_OK)

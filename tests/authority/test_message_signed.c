@@ -74,7 +74,7 @@ static int check_certificate(const char *text, const struct asked *asked, rh_err
 
 static int sign_head(char **ret)
 {
-	static const struct head head = {5, {7}, 9};
+	static const struct head head = {5, {7}, 9, 8};
 
 	return head_sign(service_key, SERVICE, &head, ret, NULL);
 }
@@ -346,6 +346,43 @@ static void test_claims(void **state)
 static const struct grant grant = {
     "music.example", "river-songs-1", COMPUTER, 2, 4, 1700000000};
 
+/* seq, hash, time of signing, time of resolving. */
+static void test_head_follows(void **state)
+{
+	static const struct head kept = {5, {7}, 100, 0};
+	static const struct {
+		struct head head;
+		bool follows;
+	} cases[] = {
+	    {{5, {7}, 101, 0}, true},
+	    {{5, {8}, 101, 0}, false},
+	    {{6, {8}, 101, 0}, true},
+	    {{4, {7}, 101, 0}, false},
+	    {{0, {0}, 101, 0}, false},
+	    {{4, {7}, 101, 99}, false},
+	    {{4, {7}, 101, 100}, true},
+	    {{5, {8}, 101, 101}, true},
+	    {{4, {7}, 101, -1}, false},
+	};
+
+	char *text;
+	struct head head;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		assert_int_equal(head_follows(&cases[i].head, &kept), cases[i].follows);
+		assert_int_equal(
+		    head_sign(service_key, SERVICE, &cases[i].head, &text, NULL), RH_OK);
+		assert_int_equal(head_check(text, &keys, SERVICE, &head, NULL), RH_OK);
+		assert_int_equal(
+		    head.resolved, cases[i].head.resolved > 0 ? cases[i].head.resolved : 0);
+		memset(&head, 0, sizeof head);
+		assert_int_equal(head_read(text, &head, NULL), RH_OK);
+		assert_int_equal(head.seq, cases[i].head.seq);
+		free(text);
+	}
+}
+
 static void test_grant_leaf(void **state)
 {
 	static const char text[] =
@@ -445,6 +482,7 @@ int main(void)
 	    cmocka_unit_test(test_every_edit),
 	    cmocka_unit_test(test_wrong_signer),
 	    cmocka_unit_test(test_claims),
+	    cmocka_unit_test(test_head_follows),
 	    cmocka_unit_test(test_grant_leaf),
 	    cmocka_unit_test(test_grants_vector),
 	    cmocka_unit_test(test_other_leaves),

@@ -159,7 +159,7 @@ const char *__wrap_session_head(const struct session *session)
 static int exchange(struct session *session, int code, rh_error *error)
 {
 	struct session_progress progress = {.requests = 1, .total = 500};
-	struct head head = {.seq = fake.seq, .time = 1};
+	struct head head = {.seq = fake.seq, .time = 1, .resolved = fake.resolved};
 	char *text = NULL;
 
 	for (int http = SESSION_CONNECTING; http <= SESSION_COMPLETED; http++) {

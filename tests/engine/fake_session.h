@@ -22,6 +22,7 @@ struct fake {
 	int fetch, connect, individualize, status, release; /* codes; RH_OK */
 	int unknown_key; /* so many calls are answered by RH_E_SERVICE_KEYS first */
 	int64_t seq; /* of the next head */
+	int64_t resolved; /* the same; its time is 1 */
 	bool half; /* status: answers for one licence less */
 	bool others; /* status: answers for another licence */
 	int refused_from; /* status: from this licence on all are refused; -1 */

@@ -47,6 +47,11 @@ def story(world):
     world.restore("second")
     copy(world)
     world.restore("third")
+    # More is lost than is soon made again.
+    for computers in range(5, 15):
+        world.admin("policy", "set", "--computers", str(computers))
+    world.run("rehost", "remove", "song-0000000", computer="third")
+    world.restore("third")
     world.stop(service)
     put_back(world)
     service = world.serve()
