@@ -74,7 +74,7 @@ static int check_certificate(const char *text, const struct asked *asked, rh_err
 
 static int sign_head(char **ret)
 {
-	static const struct head head = {5, {7}, 9, 8};
+	static const struct head head = {5, {7}, 9, 0};
 
 	return head_sign(service_key, SERVICE, &head, ret, NULL);
 }
