@@ -219,32 +219,30 @@ static int on_last(void *context, size_t index, const struct row *row, rh_error 
 	return RH_OK;
 }
 
-/* How long it has to wait: the longest of all that have a say. */
+/* How long it has to wait: the longest that a policy asks for of the licences that it holds. */
 static int find_wait(
     struct change *change, const struct target *target, int64_t *ret, rh_error *error)
 {
 	static const struct statement service = {"ledger_wait",
 	    "SELECT release_wait FROM policies WHERE scope = 0 AND release_wait IS NOT NULL", 0,
 	    ""};
-	static const struct statement others = {"ledger_wait_others",
-	    "SELECT COALESCE(MAX(p.release_wait), 0) FROM policies p JOIN ("
-	    "SELECT l.license, l.issuer FROM slots s JOIN licenses l ON l.number = "
-	    "s.license_number"
-	    " WHERE s.computer = $1 AND s.released IS NULL"
+	static const struct statement held = {"ledger_wait_held",
+	    "SELECT COALESCE(MAX(COALESCE(p.release_wait, i.release_wait, $3)), $3) FROM ("
+	    "SELECT l.license, l.issuer FROM slots s JOIN licenses l"
+	    " ON l.number = s.license_number WHERE s.computer = $1 AND s.released IS NULL"
 	    " UNION SELECT license, issuer FROM licenses WHERE original = $2 AND original <> ''"
-	    ") h ON (p.scope = 1 AND p.subject = h.issuer)"
-	    " OR (p.scope = 2 AND p.subject = h.license)",
-	    2, "tt"};
-	int64_t wait = LEDGER_RELEASE_WAIT_DEFAULT, longest = 0;
+	    ") h LEFT JOIN policies p ON p.scope = 2 AND p.subject = h.license"
+	    " LEFT JOIN policies i ON i.scope = 1 AND i.subject = h.issuer",
+	    3, "tti"};
+	int64_t wait = LEDGER_RELEASE_WAIT_DEFAULT;
 	int code = database_query(change->connection, &service, NULL, row_first, &wait, error);
 
-	if (code == RH_OK)
-		code = database_query(change->connection, &others,
-		    (const struct value[]){
-			value_text(target->computer), value_text(target->license_key)},
-		    row_first, &longest, error);
-	*ret = longest > wait ? longest : wait;
-	return code;
+	if (code != RH_OK)
+		return code;
+	return database_query(change->connection, &held,
+	    (const struct value[]){value_text(target->computer),
+		value_text(target->license_key), value_integer(wait)},
+	    row_first, ret, error);
 }
 
 /* The original without a row gets one, to be marked when the time comes. */

@@ -377,7 +377,7 @@ static void test_statement_kept(void **state)
 static void test_wait(void **state)
 {
 	struct fixture *f = *state;
-	struct ledger_license l = license_of("a", "K");
+	struct ledger_license l = license_of("a", "K"), other = license_of("b", "K");
 	struct policy policy = policy_unset;
 	struct ledger_release release = {.computer = "c2", .release = "R"};
 	struct ledger_release cancel = {.computer = "c2", .release = "R", .cancel = true};
@@ -387,10 +387,10 @@ static void test_wait(void **state)
 	set_policy(f, policy);
 	assert_waiting(ask(f, NOW, release), NOW + 100);
 	assert_state(ask(f, NOW, cancel), RELEASE_CANCELLED);
-	policy.release_wait = 50; /* shorter ones do not count */
+	policy.release_wait = 50; /* the narrower one holds */
 	assert_ok(ledger_policy_set(
 	    f->ledger, NOW, "local:test", POLICY_ISSUER, ISSUER, NULL, &policy, error));
-	assert_waiting(ask(f, NOW + 1, release), NOW + 1 + 100);
+	assert_waiting(ask(f, NOW + 1, release), NOW + 1 + 50);
 	assert_state(ask(f, NOW + 1, cancel), RELEASE_CANCELLED);
 	policy.release_wait = 200;
 	assert_ok(ledger_policy_set(
@@ -401,6 +401,19 @@ static void test_wait(void **state)
 	assert_ok(ledger_policy_set(
 	    f->ledger, NOW, "local:test", POLICY_LICENSE, ISSUER, "a", &policy, error));
 	assert_waiting(ask(f, NOW + 3, release), NOW + 3 + 300);
+	assert_state(ask(f, NOW + 3, cancel), RELEASE_CANCELLED);
+	/* Of several licences the longest. */
+	assert_granted(restore_one(f, NOW, "c2", NULL, &other), 2, 4);
+	assert_waiting(ask(f, NOW + 4, release), NOW + 4 + 300);
+	assert_state(ask(f, NOW + 4, cancel), RELEASE_CANCELLED);
+	policy.release_wait = 20;
+	assert_ok(ledger_policy_set(
+	    f->ledger, NOW, "local:test", POLICY_LICENSE, ISSUER, "a", &policy, error));
+	assert_waiting(ask(f, NOW + 5, release), NOW + 5 + 200);
+	/* One that holds nothing waits as the service says. */
+	enroll(f, NOW, "c9", "R");
+	release.computer = "c9";
+	assert_waiting(ask(f, NOW + 5, release), NOW + 5 + 100);
 }
 
 static void test_at_once(void **state)
