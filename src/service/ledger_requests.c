@@ -9,6 +9,7 @@
 /* Requests that were answered, to be answered so again. */
 
 #define REQUESTS_KEPT ((int64_t)30 * 24 * 60 * 60)
+#define CASES_KEPT ((int64_t)365 * 24 * 60 * 60)
 #define PRUNE_EVERY 64 /* changes through one handle */
 
 /* ---- Outcomes as text: a line each, see SCHEMA.md ---- */
@@ -163,6 +164,12 @@ static int prune(struct change *change, void *context, rh_error *error)
 	    "DELETE FROM requests WHERE idempotency_key IN"
 	    " (SELECT idempotency_key FROM requests WHERE time < $1 ORDER BY time LIMIT 512)",
 	    1, "i"};
+	/* A refusal after that opens it again, at the same address. */
+	static const struct statement cases = {"ledger_prune_cases",
+	    "DELETE FROM cases WHERE number IN (SELECT number FROM"
+	    " (SELECT number, created FROM cases ORDER BY number LIMIT 512) AS oldest"
+	    " WHERE created < $1)",
+	    1, "i"};
 	int code;
 
 	(void)context;
@@ -172,6 +179,10 @@ static int prune(struct change *change, void *context, rh_error *error)
 		code = database_query(change->connection, &requests,
 		    (const struct value[]){value_integer(change->now - REQUESTS_KEPT)}, NULL,
 		    NULL, error);
+	if (code == RH_OK)
+		code = database_query(change->connection, &cases,
+		    (const struct value[]){value_integer(change->now - CASES_KEPT)}, NULL, NULL,
+		    error);
 	return code;
 }
 

@@ -465,6 +465,27 @@ static void test_pruned(void **state)
 	assert_int_equal(count_rows(f), 2);
 }
 
+static void test_cases_pruned(void **state)
+{
+	static const struct statement select = {
+	    "test_cases", "SELECT COUNT(*) FROM cases", 0, ""};
+	struct fixture *f = *state;
+	struct ledger_license l = license_of("a", "K"), other = license_of("b", "K");
+	char token[LEDGER_TOKEN_SIZE];
+
+	l.computers = 1;
+	strcpy(token, restore_one(f, NOW, "c2", NULL, &l).token);
+	assert_int_equal(look_up(f, &select), 1);
+	for (int i = 0; i < 64; i++)
+		restore_one(f, NOW + 365 * DAY, "c2", NULL, &other);
+	assert_int_equal(look_up(f, &select), 1);
+	for (int i = 0; i < 64; i++)
+		restore_one(f, NOW + 365 * DAY + 1, "c2", NULL, &other);
+	assert_int_equal(look_up(f, &select), 0);
+	assert_string_equal(restore_one(f, NOW + 366 * DAY, "c2", NULL, &l).token, token);
+	assert_int_equal(look_up(f, &select), 1);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -473,7 +494,8 @@ int main(void)
 	    TEST(test_period), TEST(test_cooldown), TEST(test_blocked), TEST(test_nothing),
 	    TEST(test_cases), TEST(test_case_shared), TEST(test_plan_changes_nothing),
 	    TEST(test_recognise), TEST(test_renewed), TEST(test_renewed_plan),
-	    TEST(test_status_unknown), TEST(test_enroll), TEST(test_pruned)};
+	    TEST(test_status_unknown), TEST(test_enroll), TEST(test_pruned),
+	    TEST(test_cases_pruned)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
