@@ -196,8 +196,9 @@ class Server:
     def _start(self, command, ready):
         self.path.touch()
         try:
+            # What is killed leaves its scripts behind.
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                       stderr=subprocess.PIPE)
+                                       stderr=subprocess.PIPE, env=dict(os.environ, TMPDIR=str(self.folder)))
         except FileNotFoundError:
             raise Skip("there is no %s" % command[0])
         self.processes.append(process)
