@@ -280,6 +280,9 @@ int link_save(struct link *link, rh_error *error)
 		code = identity_head(kept.head, &before, error);
 	/* Another process may have seen a later one. */
 	if (code == RH_OK && there && head_follows(&now, &before)) {
+		/* A ledger that was put back may have lost whose this computer is. */
+		if (kept.head != NULL && now.resolved > 0 && before.time <= now.resolved)
+			kept.release = false;
 		code = identity_set(&kept.head, head, error);
 		if (code == RH_OK)
 			code = identity_save(link->store, &kept, error);

@@ -509,6 +509,26 @@ static int64_t kept_head(rh_store *store)
 	return head.seq;
 }
 
+static bool is_told(rh_store *store)
+{
+	bool is_there;
+	struct identity identity = identity_of(store, &is_there);
+	bool told = identity.release;
+
+	identity_free(&identity);
+	return told;
+}
+
+static void set_told(rh_store *store)
+{
+	bool is_there;
+	struct identity identity = identity_of(store, &is_there);
+
+	identity.release = true;
+	assert_int_equal(identity_save(store, &identity, NULL), RH_OK);
+	identity_free(&identity);
+}
+
 static void see_head(struct link *link, int64_t seq)
 {
 	struct restore_request request = {.path = MESSAGE_LICENSES};
@@ -544,11 +564,17 @@ static void heads(void **state)
 	see_head(link, 11);
 	assert_int_equal(link_save(link, NULL), RH_OK);
 	assert_int_equal(kept_head(f->store), 12);
-	/* The ledger was put back to an old copy, and taken as it is. */
+	/* The ledger was put back to an old copy, and taken as it is: it is told anew whose
+	 * this computer is. */
+	set_told(f->store);
+	see_head(link, 13);
+	assert_int_equal(link_save(link, NULL), RH_OK);
+	assert_true(is_told(f->store));
 	fake.resolved = 1;
 	see_head(link, 7);
 	assert_int_equal(link_save(link, NULL), RH_OK);
 	assert_int_equal(kept_head(f->store), 7);
+	assert_false(is_told(f->store));
 	link_close(link);
 }
 
