@@ -23,7 +23,7 @@ from kill import Broken
 FIRST, MORE = 40, 60    # licences at the start, and those that "add" adds
 USES = 60               # of one run
 GRANTED = 1000000
-SERVICE = "https://lms.example/"
+SERVICE = "https://lms.example"
 KEYS = pathlib.Path(__file__).parents[2] / "src" / "license" / "vectors" / "computer.jwk"
 
 
