@@ -12,6 +12,8 @@
 #define VALUE_BASE 256 /* values of long options, apart from every letter */
 #define NUMBER_MAX 999
 #define PERCENT_MAX 100
+#define NAME_LENGTH 43 /* of a computer: a thumbprint in base64url, RFC 7638 */
+#define NAMES_MAX 8
 
 const struct command *command_find(const char *name)
 {
@@ -259,6 +261,62 @@ static int read_options(int argc, char **argv, struct rows *rows, const struct c
 	return EXIT_DONE;
 }
 
+/* Names of computers that start with "-", which is none of an option's. */
+struct names {
+	struct {
+		char *whole, *shown; /* to getopt: without dashes */
+	} all[NAMES_MAX];
+	size_t count;
+};
+
+static size_t dashes_of_name(const char *word)
+{
+	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+				      "0123456789-_";
+
+	return strlen(word) == NAME_LENGTH && strspn(word, letters) == NAME_LENGTH
+		   ? strspn(word, "-")
+		   : 0;
+}
+
+static void names_hide(struct names *names, int argc, char **argv)
+{
+	for (int i = 1; i < argc && names->count < NAMES_MAX; i++) {
+		size_t dashes = dashes_of_name(argv[i]);
+
+		if (dashes == 0)
+			continue;
+		names->all[names->count].whole = argv[i];
+		argv[i] += dashes;
+		names->all[names->count++].shown = argv[i];
+	}
+}
+
+static const char *name_whole(const struct names *names, const char *word)
+{
+	for (size_t i = 0; i < names->count; i++)
+		if (names->all[i].shown == word)
+			return names->all[i].whole;
+	return word;
+}
+
+static void names_show(
+    const struct names *names, int argc, char **argv, struct arguments *arguments)
+{
+	for (size_t n = 0; n < names->count; n++)
+		for (int i = 1; i < argc; i++)
+			if (argv[i] == names->all[n].shown)
+				argv[i] = names->all[n].whole;
+	for (size_t i = 0; i < arguments->given_count; i++) {
+		struct given *given = &arguments->given[i];
+
+		given->value = name_whole(names, given->value);
+		arguments->values[given->id] = name_whole(names, arguments->values[given->id]);
+	}
+	for (size_t i = 0; i < arguments->recipient_count; i++)
+		arguments->recipients[i] = name_whole(names, arguments->recipients[i]);
+}
+
 static bool wants_help(const struct arguments *arguments)
 {
 	return option_given(arguments, OPTION_HELP) || option_given(arguments, OPTION_VERSION);
@@ -345,6 +403,7 @@ static int check_operands(const struct arguments *arguments)
 int options_parse(int argc, char **argv, struct arguments *arguments)
 {
 	struct rows global = {.count = 0}, all = {.count = 0};
+	struct names names = {.count = 0};
 	const char *group;
 	int at, status;
 
@@ -382,7 +441,9 @@ int options_parse(int argc, char **argv, struct arguments *arguments)
 	rows_add(&all, arguments->command->options, arguments->command->option_count);
 	rows_add(&all, global_options, global_option_count);
 	rows_compile(&all, "");
+	names_hide(&names, argc, argv);
 	status = read_options(argc, argv, &all, arguments->command, arguments, &at);
+	names_show(&names, argc, argv, arguments);
 	if (status != EXIT_DONE)
 		return status;
 	arguments->operands = argv + at;

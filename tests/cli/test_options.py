@@ -191,6 +191,17 @@ class Usage(Case):
             self.assert_error(run, USAGE, *words)
             self.assertEqual(run.out, "")
 
+    def test_names_with_dashes(self):
+        """A computer's name may start like an option; it is looked for as it is."""
+        for name in ("-j" + 41 * "x", "--json" + 37 * "_", 43 * "-"):
+            for arguments in ((name, "--json"), ("--json", name), ("--json", "--", name)):
+                run = self.run_rehost("computer", "release", *arguments)
+                self.assertNotIn("option", run.err)
+                self.assertNotEqual(run.status, USAGE)
+            run = self.run_rehost("computer", "release", "b", name)
+            self.assert_error(run, USAGE, "does not take so many arguments: " + name)
+        self.assert_error(self.run_rehost("computer", "release", "-j" + 40 * "x"), USAGE, "unknown option")
+
     def test_options_anywhere(self):
         self.add("<", status=3)
         for arguments in (["--json", "--store", self.top / "old", "computer", "show"],
