@@ -22,6 +22,7 @@ struct run {
 	const struct xml_handler *handler;
 	xmlParserCtxt *parser;
 	size_t depth;
+	bool kept; /* libxml2 has kept an error for this thread */
 	int code; /* the first failure; everything after it is ignored */
 	rh_error *error;
 };
@@ -142,6 +143,7 @@ static void on_error(void *context, xmlErrorPtr why)
 {
 	struct run *run = context;
 
+	run->kept = true;
 	if (run->code != RH_OK)
 		return;
 	if (why->code == XML_ERR_NO_MEMORY)
@@ -154,8 +156,10 @@ static void on_error(void *context, xmlErrorPtr why)
 
 static void on_lost_error(void *context, xmlErrorPtr why)
 {
-	(void)context;
+	struct run *run = context;
+
 	(void)why;
+	run->kept = true;
 }
 
 /* ---- one document ---- */
@@ -223,8 +227,11 @@ int xml_read(
 	 */
 	application = xmlStructuredError;
 	application_context = xmlStructuredErrorContext;
-	xmlSetStructuredErrorFunc(NULL, on_lost_error);
+	xmlSetStructuredErrorFunc(&run, on_lost_error);
 	code = parse(&run, data, size);
+	/* What libxml2 keeps of an error may quote the document. */
+	if (run.kept)
+		xmlResetLastError();
 	xmlSetStructuredErrorFunc(application_context, application);
 	free(owned);
 	return code;

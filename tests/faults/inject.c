@@ -151,6 +151,7 @@ void inject_print_new(FILE *file)
 		    info.dli_sname != NULL ? info.dli_sname : "?",
 		    (unsigned long)((char *)blocks[i].caller - (char *)info.dli_fbase));
 	}
+	fflush(file);
 }
 
 /* ---- Whether this call fails ---- */

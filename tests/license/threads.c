@@ -176,6 +176,23 @@ static void test_application_keeps_its_handler(void **state)
 	xmlSetStructuredErrorFunc(NULL, NULL);
 }
 
+/* libxml2 keeps an error, which may quote the document, until its thread ends. */
+static void test_nothing_is_kept(void **state)
+{
+	(void)state;
+	xmlResetLastError();
+	for (size_t i = 0; i < sizeof samples / sizeof samples[0]; i++) {
+		assert_true(sample_holds(&samples[i]));
+		assert_null(xmlGetLastError());
+	}
+	xmlSetStructuredErrorFunc(&(int){0}, on_application_error);
+	assert_null(xmlReadMemory("<a", 2, NULL, NULL, 0));
+	xmlSetStructuredErrorFunc(NULL, NULL);
+	assert_true(sample_holds(&samples[0]));
+	assert_non_null(xmlGetLastError());
+	xmlResetLastError();
+}
+
 static void test_silence(void **state)
 {
 	FILE *file = tmpfile();
@@ -204,6 +221,7 @@ int main(void)
 	    cmocka_unit_test(test_threads),
 	    cmocka_unit_test(test_signed),
 	    cmocka_unit_test(test_application_keeps_its_handler),
+	    cmocka_unit_test(test_nothing_is_kept),
 	    cmocka_unit_test(test_silence),
 	};
 
