@@ -72,6 +72,9 @@ void parity_encoder_free(struct parity_encoder *encoder);
 int parity_decode(unsigned columns, unsigned rows, size_t size, uint8_t *const *runs,
     const bool *there, rh_error *error);
 
+/* A CRC-64 of a block: whether the medium gives it otherwise than it did before. */
+uint64_t parity_sum(const void *bytes, size_t size);
+
 /* ---- parity_table.c: the table of hashes, and its pages ---- */
 
 /* ${digest} starts anew; ${hash} gets the first bytes of the SHA-256 of ${size} bytes. */
@@ -124,6 +127,7 @@ int parity_head_read(struct digest *digest, const uint8_t page[PARITY_BLOCK],
 struct parity_target {
 	int fd;
 	uint64_t size;
+	const uint64_t *sums; /* of its blocks, as they should be read; NULL: not known */
 	const char *file;
 	const char *display; /* for messages */
 	int out;

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <isa-l/crc64.h>
 #include <isa-l/erasure_code.h>
 
 #include "backup/parity.h"
@@ -187,4 +188,11 @@ int parity_decode(unsigned columns, unsigned rows, size_t size, uint8_t *const *
 	free(decoding.wanted);
 	free(decoding.tables);
 	return code;
+}
+
+/* ---- Sums ---- */
+
+uint64_t parity_sum(const void *bytes, size_t size)
+{
+	return crc64_ecma_refl(0, bytes, size);
 }

@@ -114,6 +114,19 @@ static uint8_t *run_of(const struct item *item, unsigned i, uint32_t s)
 	return item->bytes + ((size_t)i * item->width + s) * PARITY_BLOCK;
 }
 
+/* The table would take what the medium reads otherwise this time for right. */
+static int same_as_before(
+    const struct run *run, uint64_t block, const uint8_t *bytes, rh_error *error)
+{
+	uint64_t left = run->shape.size - block * PARITY_BLOCK;
+	size_t size = left < PARITY_BLOCK ? (size_t)left : PARITY_BLOCK;
+
+	if (run->target->sums == NULL || parity_sum(bytes, size) == run->target->sums[block])
+		return RH_OK;
+	return error_set(error, RH_E_READ_BACK, "%s reads back otherwise than it was written",
+	    run->target->display);
+}
+
 /* The hashes of runs ${from} to ${end} - 1, the first of which is entry ${entry}. */
 static int hash_runs(struct run *run, struct item *item, uint32_t s, unsigned from,
     unsigned end, uint64_t entry, rh_error *error)
@@ -121,10 +134,17 @@ static int hash_runs(struct run *run, struct item *item, uint32_t s, unsigned fr
 	const struct parity_shape *shape = &run->shape;
 	int code = RH_OK;
 
-	for (unsigned i = from; i < end && code == RH_OK; i++, entry += shape->stripes)
-		if (i >= shape->columns || entry < shape->blocks)
-			code = parity_hash(item->digest, run_of(item, i, s), PARITY_BLOCK,
+	for (unsigned i = from; i < end && code == RH_OK; i++, entry += shape->stripes) {
+		const uint8_t *bytes = run_of(item, i, s);
+
+		if (i < shape->columns && entry >= shape->blocks)
+			continue;
+		if (i < shape->columns)
+			code = same_as_before(run, entry, bytes, error);
+		if (code == RH_OK)
+			code = parity_hash(item->digest, bytes, PARITY_BLOCK,
 			    run->hashes + entry * PARITY_HASH_SIZE, error);
+	}
 	return code;
 }
 

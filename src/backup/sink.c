@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "backup/parity.h"
 #include "backup/sink.h"
 
 /* Bytes that are collected before they are written, and that are flushed and read at a time. */
@@ -40,6 +41,7 @@ void sink_free(struct sink *sink)
 	checksum_free(sink->found);
 	free(sink->block);
 	free(sink->read_block);
+	buffer_free(&sink->sums);
 }
 
 uint64_t sink_bytes(const struct sink *sink)
@@ -128,6 +130,20 @@ static int flush_block(struct sink *sink, rh_error *error)
 
 /* ---- Reading back ---- */
 
+/* What is read a second time, for the parity, is compared with these. */
+static int keep_sums(struct sink *sink, size_t size, rh_error *error)
+{
+	int code = RH_OK;
+
+	for (size_t at = 0; at < size && sink->keep_sums && code == RH_OK; at += PARITY_BLOCK) {
+		size_t part = size - at < PARITY_BLOCK ? size - at : PARITY_BLOCK;
+		uint64_t sum = parity_sum(sink->read_block + at, part);
+
+		code = buffer_append(&sink->sums, &sum, sizeof sum, error);
+	}
+	return code;
+}
+
 /* The next block that the medium has. */
 static int check_block(struct sink *sink, rh_error *error)
 {
@@ -141,6 +157,8 @@ static int check_block(struct sink *sink, rh_error *error)
 	    sink->fd, sink->checked, sink->read_block, size, &got, sink->display, error);
 	if (code == RH_OK)
 		code = checksum_update(sink->found, sink->read_block, got, error);
+	if (code == RH_OK)
+		code = keep_sums(sink, got, error);
 	if (code == RH_OK && got != size)
 		code = error_set(error, RH_E_READ_BACK,
 		    "%s reads back shorter than it was written", sink->display);

@@ -14,6 +14,8 @@ struct sink {
 	uint8_t *block;
 	size_t used;
 	uint8_t *read_block;
+	bool keep_sums; /* parity follows */
+	struct buffer sums; /* parity_sum() of each block that was read back */
 	uint64_t size; /* bytes written */
 	uint64_t flushed; /* of these, bytes that the medium has */
 	uint64_t checked; /* of these, bytes that were read back */

@@ -159,6 +159,7 @@ int backup_writer_new(struct backup_directory *directory, struct backup_header *
 	writer->fd = -1;
 	writer->parity_fd = -1;
 	writer->parity = parity;
+	writer->sink.keep_sums = parity > 0;
 	code = sink_init(&writer->sink, error);
 	if (code == RH_OK)
 		code = zframe_compressor(&writer->compressor, error);
@@ -238,6 +239,7 @@ static int write_parity(
 {
 	struct parity_target target = {.fd = writer->fd,
 	    .size = sink_bytes(&writer->sink),
+	    .sums = (const uint64_t *)(const void *)writer->sink.sums.data,
 	    .file = writer->file,
 	    .display = writer->display,
 	    .out_display = writer->parity_display};

@@ -4,6 +4,8 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -20,6 +22,7 @@ static struct {
 	ino_t file; /* 0: all is well */
 	uint64_t first, end; /* bytes that are bad */
 	int errnum; /* 0: the first of them is another one */
+	atomic_int right; /* times that it is as it should be before */
 } medium;
 
 ssize_t __real_pread64(int fd, void *bytes, size_t size, off_t offset);
@@ -41,7 +44,8 @@ ssize_t __wrap_pread64(int fd, void *bytes, size_t size, off_t offset)
 		return -1;
 	}
 	got = __real_pread64(fd, bytes, size, offset);
-	if (first <= medium.first && first + (uint64_t)got > medium.first)
+	if (first <= medium.first && first + (uint64_t)got > medium.first &&
+	    atomic_fetch_sub(&medium.right, 1) <= 0)
 		((uint8_t *)bytes)[medium.first - first] ^= 1;
 	return got;
 }
@@ -58,6 +62,7 @@ static void spoil_medium(
 	medium.first = first;
 	medium.end = first + size;
 	medium.errnum = errnum;
+	medium.right = 0;
 }
 
 /* ---- Sectors that cannot be read ---- */
@@ -232,6 +237,48 @@ static void not_written(void **state)
 	expect_ok(rewrite(test, out, SIZE, NULL, &error));
 }
 
+/* Nothing is read back before the first time that it is asked. */
+static int spoil_second_reading(void *context)
+{
+	const struct damage *test = context;
+	char pattern[512];
+	glob_t found;
+
+	if (medium.file != 0)
+		return 0;
+	snprintf(pattern, sizeof pattern, "%s/*.age.part", test->path);
+	assert_int_equal(glob(pattern, 0, NULL, &found), 0);
+	assert_int_equal(found.gl_pathc, 1);
+	spoil_medium(test->path, strrchr(found.gl_pathv[0], '/') + 1, 50 * BLOCK + 7, 1, 0);
+	medium.right = 1;
+	globfree(&found);
+	return 0;
+}
+
+/* A medium that reads right when the backup is read back, and wrong for its parity. */
+static void read_wrong_for_parity(void **state)
+{
+	struct damage *test = *state;
+	struct backup_directory *directory;
+	struct backup_writer *writer;
+	struct backup_frame frame = {0};
+
+	expect_ok(backup_directory_open(test->path, true, &directory, &error));
+	sample_parity = 10;
+	expect_ok(sample_writer(directory, 20, &writer, &error));
+	sample_frame(&frame, 1, 0, 20, 40000);
+	expect_ok(backup_writer_append(writer, &frame, &error));
+	expect_code(
+	    backup_writer_finish(writer, spoil_second_reading, test, &error), RH_E_READ_BACK);
+	assert_true(medium.right < 0);
+	medium.file = 0;
+	sample_parity = 0;
+	backup_writer_free(writer);
+	backup_frame_free(&frame);
+	backup_directory_close(directory);
+	assert_int_equal(sample_count(test->path), 0);
+}
+
 #define WITH_DIRECTORY(test)                                                                   \
 	cmocka_unit_test_setup_teardown(test, damage_setup, damage_teardown)
 
@@ -242,6 +289,7 @@ int main(void)
 	    WITH_DIRECTORY(gone),
 	    WITH_DIRECTORY(stripes),
 	    WITH_DIRECTORY(not_written),
+	    WITH_DIRECTORY(read_wrong_for_parity),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
