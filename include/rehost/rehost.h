@@ -589,11 +589,12 @@ typedef struct rh_open_options {
 	const char *filter; /* as in rh_enumerate: which licences */
 	int plan; /* rh_restore: say what would happen, change nothing */
 	int individualize; /* rh_restore: the user agreed to individualize */
+	int deep; /* rh_verify: insist on a key */
 	const char *service_url; /* rh_restore: ask this address in place of the licences' own */
 } rh_open_options;
 #define RH_OPEN_OPTIONS_INIT                                                                   \
 	{                                                                                      \
-		sizeof(rh_open_options), NULL, NULL, NULL, 0, 0, NULL                          \
+		sizeof(rh_open_options), NULL, NULL, NULL, 0, 0, 0, NULL                       \
 	}
 
 /*
@@ -717,7 +718,8 @@ RH_API int rh_license_verify_grant(
  * ${store}, which may be NULL): authenticates, parses and compares every licence
  * with the manifest, and each signature, as far as its issuer is trusted by ${store} or by a
  * backup that is proven (RH_E_LICENSE_ISSUER if nothing else is wrong but that some
- * are not); licences that are lost are LICENSE events.  Without one ${summary->done} is 0.
+ * are not); licences that are lost are LICENSE events.  Without one ${summary->done} is 0,
+ * and with ${options->deep} it is RH_E_SECRET_NEEDED, unless RH_E_BACKUP_CORRUPT.
  * RH_OK; RH_E_BACKUP_MENDABLE if rh_repair can make it whole; RH_E_BACKUP_CORRUPT if it cannot.
  */
 RH_API int rh_verify(rh_store *store, const char *directory, const rh_open_options *options,

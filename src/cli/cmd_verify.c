@@ -35,11 +35,11 @@ int cmd_check(const struct arguments *arguments)
 
 /* ---- verify ---- */
 
-static void say_verified(const rh_summary *summary, int state, const char *directory)
+static void say_verified(const rh_summary *summary, int state, bool deep, const char *directory)
 {
 	char count[48], size[TEXT_SIZE];
 
-	if (summary->done > 0 || summary->failed > 0)
+	if (deep || summary->done > 0)
 		talk("the backup in %s is whole: %s (%s) read and compared", directory,
 		    report_count(count, summary->done), text_bytes(size, summary->bytes));
 	else
@@ -52,30 +52,24 @@ static void say_verified(const rh_summary *summary, int state, const char *direc
 static int run_verify(const struct arguments *arguments, rh_store *store, struct keys *keys)
 {
 	const char *directory = arguments->operands[0];
+	bool deep = option_given(arguments, OPTION_DEEP);
 	rh_summary summary;
 	rh_error error;
 	struct report report;
 	int status;
 
-	for (;;) {
+	do {
 		rh_open_options options = keys_options(arguments, keys);
 
+		options.deep = deep;
 		summary = (rh_summary){0};
 		error = (rh_error){0};
 		report_start(&report, RH_OPERATION_VERIFY, arguments);
 		rh_verify(store, directory, &options, &report.listener, &summary, &error);
-		if ((error.code != RH_OK && error.code != RH_E_BACKUP_MENDABLE) ||
-		    summary.licenses > 0 || !option_given(arguments, OPTION_DEEP))
-			break;
-		/* Nothing was opened, and --deep says that it must be. */
-		error_set(&error, RH_E_SECRET_NEEDED, "only the structure of %s was checked",
-		    directory);
-		if (!keys_ask(keys, directory, &error))
-			break;
-	}
+	} while (error.code != RH_OK && keys_ask(keys, directory, &error));
 	status = report_finish(&report, &summary, &error);
 	if (status == EXIT_DONE && summary.failed == 0)
-		say_verified(&summary, report.state, directory);
+		say_verified(&summary, report.state, deep, directory);
 	return status == EXIT_DONE && summary.failed > 0 ? EXIT_DAMAGED : status;
 }
 

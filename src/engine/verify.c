@@ -50,7 +50,10 @@ static int look(struct tally *tally, const struct opening *opening, struct backu
 	return RH_OK;
 }
 
-/* Every licence, if there is a key; damage is passed over to see what it has left. */
+/*
+ * Every licence; damage is passed over to see what it has left.  RH_E_SECRET_NEEDED if no key
+ * was given, and none that is here fits.
+ */
 static int read_licenses(struct tally *tally, struct opening *opening, struct rh_store *store,
     const struct filter *filter, rh_error *error)
 {
@@ -60,13 +63,10 @@ static int read_licenses(struct tally *tally, struct opening *opening, struct rh
 	int code = backup_reader_new(
 	    opening->directory, newest->file, &opening->keys, true, &reader, error);
 
-	if (opening->own_keys && (code == RH_E_SECRET_WRONG || code == RH_E_SECRET_NEEDED)) {
-		error_clear(error);
-		report_notice(tally->report,
+	if (opening->own_keys && (code == RH_E_SECRET_WRONG || code == RH_E_SECRET_NEEDED))
+		return error_set(error, RH_E_SECRET_NEEDED,
 		    "without its recovery key the licences in %s could not be read",
 		    newest->file);
-		return RH_OK;
-	}
 	if (code == RH_OK)
 		code = belief_form(
 		    opening, store, backup_reader_header(reader), false, &belief, error);
@@ -92,14 +92,32 @@ static int judge(
 	}
 }
 
+/* After RH_E_SECRET_NEEDED in ${error}, which is no failure unless ${deep}. */
+static int judge_unread(struct tally *tally, const struct backup_generation *newest,
+    const struct backup_state *state, bool deep, rh_error *error)
+{
+	rh_error unread = *error;
+	int code;
+
+	error_clear(error);
+	code = judge(newest, state, error);
+	if (deep && code != RH_E_BACKUP_CORRUPT) {
+		*error = unread;
+		return unread.code;
+	}
+	report_notice(tally->report, "%s", unread.text);
+	return code;
+}
+
 /*
  * Only the newest generation counts: an older one that is whole must not hide
  * that the newest is not.
  */
 static int verify_newest(struct tally *tally, struct opening *opening,
     const struct workplace *place, struct rh_store *store, const struct filter *filter,
-    rh_error *error)
+    bool deep, rh_error *error)
 {
+	const struct backup_generation *newest = &opening->generations[0];
 	struct backup_state state = {.condition = BACKUP_UNKNOWN};
 	int code;
 
@@ -109,7 +127,9 @@ static int verify_newest(struct tally *tally, struct opening *opening,
 		code = medium_check(place, error);
 	if (code == RH_OK)
 		code = read_licenses(tally, opening, store, filter, error);
-	return code == RH_OK ? judge(&opening->generations[0], &state, error) : code;
+	if (code == RH_E_SECRET_NEEDED)
+		return judge_unread(tally, newest, &state, deep, error);
+	return code == RH_OK ? judge(newest, &state, error) : code;
 }
 
 int rh_verify(rh_store *store, const char *path, const rh_open_options *options,
@@ -135,7 +155,8 @@ int rh_verify(rh_store *store, const char *path, const rh_open_options *options,
 	if (code == RH_OK)
 		code = opening_begin(&opening, store, path, options, error);
 	if (code == RH_OK)
-		code = verify_newest(&tally, &opening, &place, store, &filter, error);
+		code = verify_newest(
+		    &tally, &opening, &place, store, &filter, options->deep != 0, error);
 	code = medium_explain(&place, code, error);
 	opening_end(&opening);
 	filter_free(&filter);

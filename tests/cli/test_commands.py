@@ -318,6 +318,14 @@ class Look(Case):
         self.assertIn("2 licences", run.err)
         self.assertFalse((self.top / "none").exists())
 
+    def test_verify_nothing(self):
+        (self.top / "other").mkdir()
+        self.run_rehost("recovery", "make", store="empty", status=DONE)
+        self.run_rehost("backup", "other", store="empty", status=DONE)
+        run = self.run_rehost("verify", "--deep", "other", store="empty", status=DONE)
+        self.assertIn("0 licences", run.err)
+        self.assert_error(self.run_rehost("verify", "--deep", "other", store="none"), SECRET)
+
     def test_inspect(self):
         run = self.run_rehost("inspect", self.stick, status=DONE)
         self.assertIn("Holds     2 licences", run.out)

@@ -63,7 +63,9 @@ class Events(Case):
         run = self.run_rehost("list", "--json", store="none", status=ENVIRONMENT)
         self.assertEqual(run.lines[0]["error"]["code"], "E_STORE_MISSING")
         run = self.run_rehost("verify", "--json", "--deep", self.stick, store="none", status=SECRET)
-        self.assertEqual(run.lines[-1]["error"]["code"], "E_SECRET_NEEDED")
+        self.check(run, "verify")
+        self.assertEqual(run.lines[-1]["code"], "E_SECRET_NEEDED")
+        self.assertIn("recovery key", run.lines[-1]["text"])
 
     def test_no_secret(self):
         run = self.run_rehost("backup", "--json", self.stick, status=PARTIAL)

@@ -789,6 +789,51 @@ static void empty_store(void **state)
 	rh_store_close(store);
 }
 
+/* The end that a listener hears is the result. */
+static int verify_deep(rh_store *store, const struct kit *kit)
+{
+	rh_open_options options = RH_OPEN_OPTIONS_INIT;
+	struct heard heard;
+	rh_listener listener = kit_listener(&heard);
+	rh_error error;
+	int code;
+
+	options.deep = 1;
+	code = rh_verify(store, kit->media, &options, &listener, NULL, &error);
+	assert_int_equal(heard.ends, 1);
+	assert_int_equal(heard.types[heard.count - 1], RH_EVENT_END);
+	assert_int_equal(heard.codes[heard.count - 1], code);
+	return code;
+}
+
+static void insisting_on_a_key(void **state)
+{
+	struct kit *kit = *state;
+	rh_store *store = kit_store(kit->store, RH_STORE_CREATE);
+	struct stat status;
+	char path[300];
+
+	/* A backup of nothing opens too. */
+	assert_int_equal(backup(store, kit, 0, 1, NULL, NULL, NULL), RH_OK);
+	assert_int_equal(verify_deep(store, kit), RH_OK);
+	assert_int_equal(verify_deep(NULL, kit), RH_E_SECRET_NEEDED);
+
+	kit_add(store, 0, 2000, 0);
+	assert_int_equal(backup(store, kit, 1, 1, NULL, NULL, NULL), RH_OK);
+	assert_int_equal(verify_deep(store, kit), RH_OK);
+	assert_int_equal(verify_deep(NULL, kit), RH_E_SECRET_NEEDED);
+	age_file(kit, 0, path);
+	assert_int_equal(stat(path, &status), 0);
+	flip(path, -(long)status.st_size / 2);
+	assert_int_equal(verify_deep(store, kit), RH_E_BACKUP_MENDABLE);
+	assert_int_equal(verify_deep(NULL, kit), RH_E_SECRET_NEEDED);
+	/* What is lost no key gives back. */
+	for (long at = status.st_size / 2; at < status.st_size; at += 4096)
+		flip(path, at);
+	assert_int_equal(verify_deep(NULL, kit), RH_E_BACKUP_CORRUPT);
+	rh_store_close(store);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -811,6 +856,7 @@ int main(void)
 	    TEST(exporting),
 	    TEST(inspecting),
 	    TEST(empty_store),
+	    TEST(insisting_on_a_key),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
