@@ -119,7 +119,7 @@ int settle_holders(struct change *change, struct items *items, rh_error *error)
 struct target {
 	const struct ledger_release *release;
 	char computer[JOSE_THUMBPRINT_SIZE]; /* under which the release is kept */
-	char license_key[JOSE_THUMBPRINT_SIZE]; /* that licences name it by; "" */
+	char license_key[JOSE_THUMBPRINT_SIZE]; /* that it was asked for by, or is stated; "" */
 	char keeper[JOSE_THUMBPRINT_SIZE]; /* release key that the ledger knows; "" */
 	bool known; /* came here */
 	bool original; /* known as the original of something */
@@ -160,27 +160,30 @@ static int on_owner(void *context, size_t index, const struct row *row, rh_error
 static int find_target(struct change *change, struct target *target, rh_error *error)
 {
 	static const struct statement computers = {"ledger_target",
-	    "SELECT computer, release, license_key FROM computers WHERE computer = $1"
-	    " FOR UPDATE",
-	    1, "t"};
+	    "SELECT computer, release, COALESCE((SELECT o.license_key FROM originals o"
+	    " WHERE o.license_key = $2 AND o.computer = computers.computer), '')"
+	    " FROM computers WHERE computer = $1 FOR UPDATE",
+	    2, "tt"};
 	static const struct statement originals = {"ledger_target_original",
 	    "SELECT release, computer FROM originals WHERE license_key = $1", 1, "t"};
 	static const struct statement licenses = {"ledger_target_license",
 	    "SELECT 1 FROM licenses WHERE original = $1 LIMIT 1", 1, "t"};
 	const char *asked = target->release->computer;
-	const struct value value = value_text(asked);
+	const char *stated = target->release->owner_license_key;
+	const struct value values[] = {
+	    value_text(asked), value_text(stated != NULL ? stated : "")};
 	int code;
 
 	snprintf(target->computer, sizeof target->computer, "%s", asked);
 	code =
-	    database_query(change->connection, &computers, &value, on_computer, target, error);
+	    database_query(change->connection, &computers, values, on_computer, target, error);
 	if (code != RH_OK || target->known)
 		return code;
 	snprintf(target->license_key, sizeof target->license_key, "%s", asked);
-	code = database_query(change->connection, &originals, &value, on_owner, target, error);
+	code = database_query(change->connection, &originals, values, on_owner, target, error);
 	if (code == RH_OK && !target->original)
 		code = database_query(
-		    change->connection, &licenses, &value, row_there, &target->original, error);
+		    change->connection, &licenses, values, row_there, &target->original, error);
 	return code;
 }
 
@@ -219,7 +222,10 @@ static int on_last(void *context, size_t index, const struct row *row, rh_error 
 	return RH_OK;
 }
 
-/* How long it has to wait: the longest that a policy asks for of the licences that it holds. */
+/*
+ * How long it has to wait: the longest that a policy asks for of the licences that it holds, of
+ * any licence while none is known that an original was issued.
+ */
 static int find_wait(
     struct change *change, const struct target *target, int64_t *ret, rh_error *error)
 {
@@ -227,12 +233,20 @@ static int find_wait(
 	    "SELECT release_wait FROM policies WHERE scope = 0 AND release_wait IS NOT NULL", 0,
 	    ""};
 	static const struct statement held = {"ledger_wait_held",
-	    "SELECT COALESCE(MAX(COALESCE(p.release_wait, i.release_wait, $3)), $3) FROM ("
+	    "WITH o AS (SELECT license_key FROM originals"
+	    " WHERE (computer = $1 OR license_key = $2) AND released IS NULL)"
+	    " SELECT COALESCE(MAX(wait), $3) FROM ("
+	    "SELECT COALESCE(p.release_wait, i.release_wait, $3) AS wait FROM ("
 	    "SELECT l.license, l.issuer FROM slots s JOIN licenses l"
 	    " ON l.number = s.license_number WHERE s.computer = $1 AND s.released IS NULL"
-	    " UNION SELECT license, issuer FROM licenses WHERE original = $2 AND original <> ''"
+	    " UNION SELECT l.license, l.issuer FROM o JOIN licenses l"
+	    " ON l.original = o.license_key"
 	    ") h LEFT JOIN policies p ON p.scope = 2 AND p.subject = h.license"
-	    " LEFT JOIN policies i ON i.scope = 1 AND i.subject = h.issuer",
+	    " LEFT JOIN policies i ON i.scope = 1 AND i.subject = h.issuer"
+	    " UNION SELECT release_wait"
+	    " FROM (SELECT release_wait FROM policies UNION SELECT $3) a"
+	    " WHERE EXISTS (SELECT 1 FROM o LEFT JOIN licenses l"
+	    " ON l.original = o.license_key WHERE l.number IS NULL)) w",
 	    3, "tti"};
 	int64_t wait = LEDGER_RELEASE_WAIT_DEFAULT;
 	int code = database_query(change->connection, &service, NULL, row_first, &wait, error);
@@ -268,10 +282,10 @@ static int ask(struct change *change, struct target *target, rh_error *error)
 	    4, "tiit"};
 	const char *actor = target->release->actor;
 	int64_t wait;
-	int code = find_wait(change, target, &wait, error);
+	int code = keep_original(change, target, error);
 
 	if (code == RH_OK)
-		code = keep_original(change, target, error);
+		code = find_wait(change, target, &wait, error);
 	target->result_effective = change->now + wait;
 	if (code == RH_OK)
 		code = database_query(change->connection, &insert,

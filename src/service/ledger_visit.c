@@ -109,8 +109,6 @@ static int set_original(
 	    " ON CONFLICT (license_key) DO UPDATE SET computer = excluded.computer"
 	    " WHERE originals.computer = ''",
 	    2, "tt"};
-	static const struct statement name = {"ledger_original_name",
-	    "UPDATE computers SET license_key = $1 WHERE computer = $2", 2, "tt"};
 	static const struct statement free_slots = {"ledger_original_slots",
 	    "UPDATE slots SET released = $3 WHERE computer = $2 AND released IS NULL"
 	    " AND license_number IN (SELECT l.number FROM slots s JOIN licenses l"
@@ -122,8 +120,6 @@ static int set_original(
 
 	if (code == RH_OK && connection_changes(change->connection) == 0)
 		return RH_OK; /* another one was first */
-	if (code == RH_OK)
-		code = database_query(change->connection, &name, values, NULL, NULL, error);
 	if (code == RH_OK)
 		code =
 		    database_query(change->connection, &free_slots, values, NULL, NULL, error);

@@ -68,11 +68,9 @@
 	"  computer " TEXT " NOT NULL PRIMARY KEY,"                                            \
 	"  name " TEXT " NOT NULL DEFAULT '',"                                                 \
 	"  release " TEXT " NOT NULL DEFAULT '',"                                              \
-	"  license_key " TEXT " NOT NULL DEFAULT '',"                                          \
 	"  enrolled " BIGINT " NOT NULL,"                                                      \
 	"  last_seen " BIGINT " NOT NULL"                                                      \
 	")" KEYED                                                                              \
-	"CREATE INDEX computers_license_key ON computers (license_key);"                       \
 	"CREATE TABLE originals ("                                                             \
 	"  license_key " TEXT " NOT NULL PRIMARY KEY,"                                         \
 	"  release " TEXT " NOT NULL DEFAULT '',"                                              \

@@ -128,6 +128,28 @@ void assert_result(struct ledger_outcome outcome, enum message_result result,
 	_fail(file, line);
 }
 
+void enroll(struct fixture *f, int64_t now, const char *computer, const char *release)
+{
+	enum problem problem;
+	struct head head;
+
+	assert_ok(ledger_enroll(
+	    f->ledger, now, computer, NULL, release, next_nonce(), &problem, &head, error));
+	assert_int_equal(problem, PROBLEM_NONE);
+}
+
+struct answer ask(struct fixture *f, int64_t now, struct ledger_release release)
+{
+	struct answer answer = {PROBLEM_NONE, RELEASE_WAITING, 0};
+	struct head head;
+
+	if (release.actor == NULL)
+		release.actor = "R";
+	assert_ok(ledger_release(f->ledger, now, &release, &answer.state, &answer.effective,
+	    &answer.problem, &head, error));
+	return answer;
+}
+
 static int first(void *context, size_t index, const struct row *row, rh_error *error)
 {
 	(void)index;

@@ -20,6 +20,7 @@
 #define ISSUER "issuer.example"
 #define NOW 1700000000
 #define DAY 86400
+#define WEEK ((int64_t)7 * DAY)
 #define NEVER LICENSE_TIME_NONE
 
 #define assert_ok(call)                                                                        \
@@ -73,6 +74,30 @@ struct ledger_outcome plan_one(struct fixture *f, int64_t now, const char *compu
 	assert_result((outcome), MESSAGE_REFUSED, (problem), (k), (n), __FILE__, __LINE__)
 void assert_result(struct ledger_outcome outcome, enum message_result result,
     enum problem problem, uint32_t number, uint32_t limit, const char *file, int line);
+
+void enroll(struct fixture *f, int64_t now, const char *computer, const char *release);
+
+/* Asks for a release; by "R", if nobody is said. */
+struct answer {
+	enum problem problem;
+	enum release_state state;
+	int64_t effective;
+};
+struct answer ask(struct fixture *f, int64_t now, struct ledger_release release);
+#define assert_waiting(given, time)                                                            \
+	do {                                                                                   \
+		struct answer answer_ = (given);                                               \
+		assert_int_equal(answer_.problem, PROBLEM_NONE);                               \
+		assert_int_equal(answer_.state, RELEASE_WAITING);                              \
+		assert_int_equal(answer_.effective, (time));                                   \
+	} while (0)
+#define assert_state(given, expected)                                                          \
+	do {                                                                                   \
+		struct answer answer_ = (given);                                               \
+		assert_int_equal(answer_.problem, PROBLEM_NONE);                               \
+		assert_int_equal(answer_.state, (expected));                                   \
+	} while (0)
+#define assert_problem(given, expected) assert_int_equal((given).problem, (expected))
 
 /* Runs any SQL without results, behind the ledger's back: one connection of its own. */
 void tamper(struct fixture *f, const struct statement *statement);

@@ -17,51 +17,6 @@ static int teardown(void **state)
 	return 0;
 }
 
-#define WEEK ((int64_t)7 * DAY)
-
-struct answer {
-	enum problem problem;
-	enum release_state state;
-	int64_t effective;
-};
-
-static struct answer ask(struct fixture *f, int64_t now, struct ledger_release release)
-{
-	struct answer answer = {PROBLEM_NONE, RELEASE_WAITING, 0};
-	struct head head;
-
-	if (release.actor == NULL)
-		release.actor = "R";
-	assert_ok(ledger_release(f->ledger, now, &release, &answer.state, &answer.effective,
-	    &answer.problem, &head, error));
-	return answer;
-}
-
-#define assert_waiting(given, time)                                                            \
-	do {                                                                                   \
-		struct answer answer_ = (given);                                               \
-		assert_int_equal(answer_.problem, PROBLEM_NONE);                               \
-		assert_int_equal(answer_.state, RELEASE_WAITING);                              \
-		assert_int_equal(answer_.effective, (time));                                   \
-	} while (0)
-#define assert_state(given, expected)                                                          \
-	do {                                                                                   \
-		struct answer answer_ = (given);                                               \
-		assert_int_equal(answer_.problem, PROBLEM_NONE);                               \
-		assert_int_equal(answer_.state, (expected));                                   \
-	} while (0)
-#define assert_problem(given, expected) assert_int_equal((given).problem, (expected))
-
-static void enroll(struct fixture *f, int64_t now, const char *computer, const char *release)
-{
-	enum problem problem;
-	struct head head;
-
-	assert_ok(ledger_enroll(
-	    f->ledger, now, computer, NULL, release, next_nonce(), &problem, &head, error));
-	assert_int_equal(problem, PROBLEM_NONE);
-}
-
 static void fill(struct fixture *f, const struct ledger_license *l)
 {
 	enroll(f, NOW, "c2", "R");
@@ -374,65 +329,6 @@ static void test_statement_kept(void **state)
 	    ask(f, NOW, (struct ledger_release){.computer = "K", .release = "R"}), NOW + WEEK);
 }
 
-static void test_wait(void **state)
-{
-	struct fixture *f = *state;
-	struct ledger_license l = license_of("a", "K"), other = license_of("b", "K");
-	struct policy policy = policy_unset;
-	struct ledger_release release = {.computer = "c2", .release = "R"};
-	struct ledger_release cancel = {.computer = "c2", .release = "R", .cancel = true};
-
-	fill(f, &l);
-	policy.release_wait = 100;
-	set_policy(f, policy);
-	assert_waiting(ask(f, NOW, release), NOW + 100);
-	assert_state(ask(f, NOW, cancel), RELEASE_CANCELLED);
-	policy.release_wait = 50; /* the narrower one holds */
-	assert_ok(ledger_policy_set(
-	    f->ledger, NOW, "local:test", POLICY_ISSUER, ISSUER, NULL, &policy, error));
-	assert_waiting(ask(f, NOW + 1, release), NOW + 1 + 50);
-	assert_state(ask(f, NOW + 1, cancel), RELEASE_CANCELLED);
-	policy.release_wait = 200;
-	assert_ok(ledger_policy_set(
-	    f->ledger, NOW, "local:test", POLICY_ISSUER, ISSUER, NULL, &policy, error));
-	assert_waiting(ask(f, NOW + 2, release), NOW + 2 + 200);
-	assert_state(ask(f, NOW + 2, cancel), RELEASE_CANCELLED);
-	policy.release_wait = 300;
-	assert_ok(ledger_policy_set(
-	    f->ledger, NOW, "local:test", POLICY_LICENSE, ISSUER, "a", &policy, error));
-	assert_waiting(ask(f, NOW + 3, release), NOW + 3 + 300);
-	assert_state(ask(f, NOW + 3, cancel), RELEASE_CANCELLED);
-	/* Of several licences the longest. */
-	assert_granted(restore_one(f, NOW, "c2", NULL, &other), 2, 4);
-	assert_waiting(ask(f, NOW + 4, release), NOW + 4 + 300);
-	assert_state(ask(f, NOW + 4, cancel), RELEASE_CANCELLED);
-	policy.release_wait = 20;
-	assert_ok(ledger_policy_set(
-	    f->ledger, NOW, "local:test", POLICY_LICENSE, ISSUER, "a", &policy, error));
-	assert_waiting(ask(f, NOW + 5, release), NOW + 5 + 200);
-	/* One that holds nothing waits as the service says. */
-	enroll(f, NOW, "c9", "R");
-	release.computer = "c9";
-	assert_waiting(ask(f, NOW + 5, release), NOW + 5 + 100);
-}
-
-static void test_at_once(void **state)
-{
-	struct fixture *f = *state;
-	struct ledger_license l = license_of("a", "K");
-	struct policy policy = policy_unset;
-	struct ledger_release release = {.computer = "c2", .release = "R"};
-	struct answer answer;
-
-	fill(f, &l);
-	policy.release_wait = 0;
-	set_policy(f, policy);
-	answer = ask(f, NOW, release);
-	assert_int_equal(answer.state, RELEASE_RELEASED);
-	assert_int_equal(answer.effective, NOW);
-	assert_granted(restore_one(f, NOW, "c5", NULL, &l), 2, 4);
-}
-
 /* More than one round of them. */
 static void test_many(void **state)
 {
@@ -460,7 +356,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {TEST(test_life), TEST(test_many_due),
 	    TEST(test_comes_back), TEST(test_called_off), TEST(test_cancel), TEST(test_proof),
 	    TEST(test_original), TEST(test_original_that_came), TEST(test_original_shows_up),
-	    TEST(test_statement_kept), TEST(test_wait), TEST(test_at_once), TEST(test_many)};
+	    TEST(test_statement_kept), TEST(test_many)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
