@@ -340,7 +340,7 @@ static int decide_release(struct change *change, struct target *target, rh_error
 {
 	static const struct statement select = {"ledger_release_last",
 	    "SELECT state, effective FROM releases WHERE computer = $1"
-	    " ORDER BY requested DESC LIMIT 1",
+	    " ORDER BY (state = 0) DESC, requested DESC LIMIT 1",
 	    1, "t"};
 	bool held = false, waits;
 	int code = database_query(change->connection, &select,

@@ -98,6 +98,7 @@
 	"  PRIMARY KEY (computer, requested)"                                                  \
 	")" KEYED                                                                              \
 	"CREATE INDEX releases_effective ON releases (state, effective);"                      \
+	"CREATE UNIQUE INDEX releases_waiting ON releases (computer) WHERE state = 0;"         \
 	"CREATE TABLE requests ("                                                              \
 	"  idempotency_key " TEXT " NOT NULL PRIMARY KEY,"                                     \
 	"  computer " TEXT " NOT NULL,"                                                        \

@@ -184,6 +184,50 @@ static void test_cancel(void **state)
 	assert_costs(plan_one(f, NOW + 3 * WEEK, "c5", NULL, &l), 2, 4);
 }
 
+/* Asked for by a clock that is behind, or was set back, it waits as any other. */
+static void test_clocks(void **state)
+{
+	static const struct statement count = {
+	    "test_waiting", "SELECT COUNT(*) FROM releases WHERE state = 0", 0, ""};
+	struct fixture *f = *state;
+	struct ledger_license l = license_of("a", "K");
+	struct ledger_release release = {.computer = "c2", .release = "R"};
+	struct ledger_release cancel = {.computer = "c2", .release = "R", .cancel = true};
+
+	fill(f, &l);
+	assert_waiting(ask(f, NOW + 10, release), NOW + 10 + WEEK);
+	assert_state(ask(f, NOW + 10, cancel), RELEASE_CANCELLED);
+	assert_waiting(ask(f, NOW, release), NOW + WEEK);
+	assert_waiting(ask(f, NOW + 1, release), NOW + WEEK);
+	assert_waiting(ask(f, NOW + 11, release), NOW + WEEK);
+	assert_int_equal(look_up(f, &count), 1);
+	assert_state(ask(f, NOW + 1, cancel), RELEASE_CANCELLED);
+	assert_int_equal(look_up(f, &count), 0);
+	assert_refused(restore_one(f, NOW + 2 * WEEK, "c5", NULL, &l), PROBLEM_LIMIT, 4, 4);
+}
+
+/* Two who ask at once: the second finds that it waits already. */
+static void test_waits_once(void **state)
+{
+	static const struct statement insert = {"test_second",
+	    "INSERT INTO releases (computer, requested, effective, state, actor)"
+	    " SELECT computer, requested + 1, effective, state, actor FROM releases",
+	    0, ""};
+	struct fixture *f = *state;
+	struct ledger_license l = license_of("a", "K");
+	struct connection *connection;
+	rh_error fault = {0};
+
+	fill(f, &l);
+	assert_waiting(
+	    ask(f, NOW, (struct ledger_release){.computer = "c2", .release = "R"}), NOW + WEEK);
+	assert_ok(database_take(f->database, true, &connection, error));
+	assert_ok(connection_begin(connection, error));
+	assert_int_equal(database_query(connection, &insert, NULL, NULL, NULL, &fault),
+	    RH_E_DATABASE_CONFLICT);
+	database_give(connection);
+}
+
 static void test_proof(void **state)
 {
 	struct fixture *f = *state;
@@ -354,8 +398,9 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {TEST(test_life), TEST(test_many_due),
-	    TEST(test_comes_back), TEST(test_called_off), TEST(test_cancel), TEST(test_proof),
-	    TEST(test_original), TEST(test_original_that_came), TEST(test_original_shows_up),
+	    TEST(test_comes_back), TEST(test_called_off), TEST(test_cancel), TEST(test_clocks),
+	    TEST(test_waits_once), TEST(test_proof), TEST(test_original),
+	    TEST(test_original_that_came), TEST(test_original_shows_up),
 	    TEST(test_statement_kept), TEST(test_many)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
