@@ -209,12 +209,17 @@ int backup_directory_file(struct backup_directory *directory, const char *name, 
 {
 	char display[DISPLAY_SIZE];
 	struct stat status;
-	/* Not blocking: a pipe of that name must not hold us up. */
+	/* A pipe of that name must not hold us up, nor a link lead to what is no backup. */
 	int fd = openat(directory->fd, name,
-	    (writing ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	    (writing ? O_RDWR | O_NOFOLLOW : O_RDONLY) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	int code;
 
 	backup_directory_display(display, directory, name);
+	if (fd < 0 && writing && errno == ELOOP)
+		return error_set(error, RH_E_ACCESS,
+		    "%s is a symbolic link, through which nothing is written", display);
+	if (fd < 0 && errno == EISDIR)
+		return error_set(error, RH_E_BACKUP_MISSING, "%s is not a file", display);
 	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP))
 		return error_set(error, RH_E_BACKUP_MISSING, "there is no file %s", display);
 	if (fd < 0)

@@ -156,7 +156,8 @@ const char *backup_directory_display(
 
 /*
  * Opens a regular file of the directory for reading, or for both.  RH_E_BACKUP_MISSING if it
- * is not there or is no regular file.
+ * is not there or is no regular file; RH_E_ACCESS if it is a link, and is to be written;
+ * RH_E_READ if the medium has lost what it knew of it.
  */
 int backup_directory_file(struct backup_directory *directory, const char *name, bool writing,
     int *ret_fd, uint64_t *ret_size, rh_error *error);

@@ -88,6 +88,16 @@ static int is_ours(
 	return code;
 }
 
+/* Where the file has bytes from ${at} on: its holes may be much larger than any medium. */
+static uint64_t past_hole(int fd, uint64_t at, uint64_t end)
+{
+	off_t data = lseek(fd, (off_t)at, SEEK_DATA);
+
+	if (data < 0)
+		return errno == ENXIO ? end : at;
+	return (uint64_t)data - (uint64_t)data % PARITY_BLOCK;
+}
+
 static int find_head(struct opening *opening, rh_error *error)
 {
 	struct parity *parity = opening->parity;
@@ -95,7 +105,10 @@ static int find_head(struct opening *opening, rh_error *error)
 	int code = bytes != NULL ? RH_OK : error_memory(error);
 	bool found = false, strange = false;
 
-	for (uint64_t at = 0; at < parity->bytes && !found && code == RH_OK; at += SCAN_SIZE) {
+	for (uint64_t at = 0; !found && code == RH_OK; at += SCAN_SIZE) {
+		at = past_hole(parity->fd, at, parity->bytes);
+		if (at >= parity->bytes)
+			break;
 		code = parity_read_at(parity->fd, at, bytes, SCAN_SIZE, parity->display, error);
 		for (size_t i = 0; i < SCAN_SIZE && !found && code == RH_OK; i += PARITY_BLOCK)
 			code = is_ours(opening, bytes + i, &found, &strange, error);
@@ -225,6 +238,9 @@ static int open_file(
 	if (code == RH_E_BACKUP_MISSING)
 		return error_set(
 		    error, RH_E_PARITY, "there is no parity file beside %s", parity->file);
+	/* Nobody is worse off than without it. */
+	if (code == RH_E_READ || (code == RH_E_ACCESS && !writing))
+		return error_set(error, RH_E_PARITY, "%s", why.text);
 	if (code != RH_OK && error != NULL)
 		*error = why;
 	return code;

@@ -34,6 +34,9 @@ static int code_of_errno(int errnum, int otherwise)
 		/* To be opened: a socket, or a pipe that nobody reads. */
 		return otherwise == RH_E_OPEN ? RH_E_OPEN : RH_E_MEDIUM_GONE;
 	case EIO:
+	case EBADMSG:
+	case EUCLEAN:
+		/* What the file system keeps of a file is damaged. */
 		return otherwise == RH_E_OPEN ? RH_E_READ : otherwise;
 	case EACCES:
 	case EPERM:

@@ -203,6 +203,9 @@ static void errors_by_errno(void **state)
 	assert_int_equal(error_errno(NULL, RH_E_READ, ENXIO, "x"), RH_E_MEDIUM_GONE);
 	assert_int_equal(error_errno(NULL, RH_E_OPEN, ENXIO, "x"), RH_E_OPEN);
 	assert_int_equal(error_errno(NULL, RH_E_OPEN, EIO, "x"), RH_E_READ);
+	assert_int_equal(error_errno(NULL, RH_E_OPEN, EBADMSG, "x"), RH_E_READ);
+	assert_int_equal(error_errno(NULL, RH_E_OPEN, EUCLEAN, "x"), RH_E_READ);
+	assert_int_equal(error_errno(NULL, RH_E_OPEN, EMFILE, "x"), RH_E_OPEN);
 }
 
 static void codes_are_one_table(void **state)

@@ -441,7 +441,8 @@ class Place:
 # Programs of tests/backup that say nothing about a medium, and tests that need what no FAT has.
 OTHER_TESTS = {"frozen": "reads backups of the source tree", "media": "reads tables of invented media",
                **dict.fromkeys(("mended", "pairs", "rot", "salvage"), "damage what they have in memory")}
-LEFT_OUT = {"permission_denied": "FAT has no permissions", "recovery_is_a_pipe": "FAT has no pipes"}
+LEFT_OUT = {"permission_denied": "FAT has no permissions", "recovery_is_a_pipe": "FAT has no pipes",
+            "links_are_not_followed": "FAT has no links"}
 LEFT_OUT_FUSE = {**LEFT_OUT, **dict.fromkeys(("every_call_fails", "flushed_behind"),
                                              "through FUSE it is flushed in fewer calls")}
 

@@ -7,6 +7,7 @@
 #include <glob.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -50,6 +51,27 @@ ssize_t __wrap_pread64(int fd, void *bytes, size_t size, off_t offset)
 	return got;
 }
 
+/* The name of a file that cannot be opened, and why. */
+static const char *unopened;
+static int unopened_errnum;
+
+int __real_openat64(int directory, const char *path, int flags, ...);
+int __wrap_openat64(int directory, const char *path, int flags, ...);
+int __wrap_openat64(int directory, const char *path, int flags, ...)
+{
+	va_list arguments;
+	mode_t mode;
+
+	if (unopened != NULL && strcmp(path, unopened) == 0) {
+		errno = unopened_errnum;
+		return -1;
+	}
+	va_start(arguments, flags);
+	mode = flags & O_CREAT ? va_arg(arguments, mode_t) : 0;
+	va_end(arguments);
+	return __real_openat64(directory, path, flags, mode);
+}
+
 static void spoil_medium(
     const char *directory, const char *file, uint64_t first, uint64_t size, int errnum)
 {
@@ -88,6 +110,71 @@ static void sectors(void **state)
 		damage_expect(&told, 0, true, 0, 2 * BLOCK, false);
 	}
 	medium.file = 0;
+}
+
+/* What the file system knows of a file may be damaged as well: others are there all the same.
+ */
+static void files_that_do_not_open(void **state)
+{
+	static const int errnums[] = {EIO, EBADMSG, EUCLEAN};
+	struct damage *test = *state;
+	struct backup_directory *directory = NULL;
+	struct backup_generation *found;
+	struct backup_state result;
+	struct told told;
+	char name[BACKUP_NAME_SIZE];
+	size_t count;
+
+	damage_protect(test, SIZE, 10);
+	sample_backup(test->path, 3, 60, name);
+	expect_ok(backup_directory_open(test->path, false, &directory, &error));
+	for (size_t i = 0; i < sizeof errnums / sizeof *errnums; i++) {
+		unopened_errnum = errnums[i];
+		unopened = name;
+		expect_ok(backup_list(directory, &found, &count, &error));
+		assert_int_equal(count, 2);
+		for (size_t j = 0; j < count; j++)
+			if (strcmp(found[j].file, name) == 0)
+				assert_false(found[j].whole || found[j].mendable);
+		free(found);
+		unopened = KIT_FILE;
+		expect_ok(backup_list(directory, &found, &count, &error));
+		assert_int_equal(count, 2);
+		for (size_t j = 0; j < count; j++)
+			if (strcmp(found[j].file, name) == 0)
+				assert_true(found[j].whole);
+		free(found);
+		unopened = KIT_PARITY;
+		result = damage_check(test, &told);
+		assert_int_equal(result.condition, BACKUP_UNKNOWN);
+		assert_int_equal(result.why.code, RH_E_PARITY);
+	}
+	/* This process has no room for one more. */
+	unopened = name;
+	unopened_errnum = EMFILE;
+	expect_code(backup_list(directory, &found, &count, &error), RH_E_OPEN);
+	unopened = NULL;
+	backup_directory_close(directory);
+}
+
+/* Larger than any medium, and nothing in it. */
+static void hole(void **state)
+{
+	struct damage *test = *state;
+	struct backup_state result;
+	struct told told;
+	char path[512];
+
+	damage_protect(test, SIZE, 10);
+	sample_write(test->path, KIT_PARITY, "", 0);
+	snprintf(path, sizeof path, "%s/%s", test->path, KIT_PARITY);
+	if (truncate(path, (off_t)1 << 40) != 0) {
+		assert_true(errno == EFBIG || errno == ENOSPC);
+		skip();
+	}
+	result = damage_check(test, &told);
+	assert_int_equal(result.condition, BACKUP_UNKNOWN);
+	assert_int_equal(result.why.code, RH_E_PARITY);
 }
 
 /* The medium is gone, or something is wrong with more than a sector: that is no damage. */
@@ -286,6 +373,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    WITH_DIRECTORY(sectors),
+	    WITH_DIRECTORY(files_that_do_not_open),
+	    WITH_DIRECTORY(hole),
 	    WITH_DIRECTORY(gone),
 	    WITH_DIRECTORY(stripes),
 	    WITH_DIRECTORY(not_written),

@@ -380,6 +380,30 @@ static void recovery_is_a_pipe(void **state)
 	assert_false(sample_exists(patient->to, RECOVERY_FILE));
 }
 
+/* Who made the medium may have put a link there that leads to another file of the owner's. */
+static void links_are_not_followed(void **state)
+{
+	static const char *const files[] = {KIT_FILE, KIT_PARITY};
+	struct patient *patient = *state;
+	struct backup_state told;
+	struct buffer kept = {0};
+	char from[512];
+
+	for (size_t i = 0; i < 2; i++) {
+		patient_fall_ill(patient, false);
+		snprintf(from, sizeof from, "%s/%s", patient->damage.path, files[i]);
+		sample_write(patient->damage.path, "precious", "the owner's", 11);
+		assert_int_equal(unlink(from), 0);
+		assert_int_equal(symlink("precious", from), 0);
+		expect_code(patient_repair(patient, NULL, NULL, &told, &error), RH_E_ACCESS);
+		sample_read(patient->damage.path, "precious", &kept);
+		assert_int_equal(kept.size, 11);
+		assert_memory_equal(kept.data, "the owner's", 11);
+		assert_int_equal(unlink(from), 0);
+	}
+	buffer_free(&kept);
+}
+
 /* Sectors that cannot be read are asked for when they are looked for, and never again. */
 static void unreadable(void **state)
 {
@@ -419,6 +443,7 @@ int main(void)
 	    WITH_PATIENT(copies),
 	    WITH_PATIENT(without_recovery),
 	    WITH_PATIENT(recovery_is_a_pipe),
+	    WITH_PATIENT(links_are_not_followed),
 	    WITH_PATIENT(unreadable),
 	};
 
