@@ -48,6 +48,9 @@ struct space {
 	uint64_t bytes_done;
 	uint64_t start; /* bytes of the backup before the first licence */
 	bool reserved;
+	double stretch_share; /* how far the last stretch went; 0: none yet */
+	double stretch_bytes;
+	double cheapest; /* what all came to if they were like those of the cheapest one */
 };
 
 /* Nothing is written yet of ${licenses} with documents of ${bytes} bytes. */
@@ -59,11 +62,11 @@ int space_floor(const struct space *space, rh_error *error);
 
 /*
  * Judges by what ${written} bytes of the backup have come to and by the ${room} that there
- * is for it and its parity file; too early it is RH_OK.  RH_E_FULL with what is missing,
- * RH_E_FILE_TOO_BIG.  ${*ret_rest}: bytes that will surely follow.
+ * is for it and its parity file; before an eighth is in it, it is RH_OK.  RH_E_FULL with what
+ * is missing, RH_E_FILE_TOO_BIG.  ${*ret_rest}: bytes that will surely follow.
  */
-int space_judge(const struct space *space, uint64_t written, uint64_t room, uint64_t *ret_rest,
-    rh_error *error);
+int space_judge(
+    struct space *space, uint64_t written, uint64_t room, uint64_t *ret_rest, rh_error *error);
 
 /* The same of a backup that is being written; holds its room as soon as it can be judged. */
 int space_check(struct space *space, struct backup_writer *writer, rh_error *error);

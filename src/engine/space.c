@@ -7,14 +7,14 @@
 
 #define FLOOR ((uint64_t)4096) /* the smallest backup is one block */
 #define SLACK ((uint64_t)12288) /* ends of files, and HOW-TO-OPEN.txt */
-#define SHARE_MIN (1.0 / 16) /* of the licences, before anything is judged */
-#define BYTES_MIN ((uint64_t)4 << 20) /* or so much was written */
+#define SHARE_MIN (1.0 / 8) /* of the licences, before anything is judged */
+#define STRETCH (1.0 / 32) /* so that several were seen by then */
 
 /* How large the backup will be. */
 struct outlook {
 	double share; /* of the licences that are in it; 0: unknown */
 	double size; /* if all are like those so far */
-	double sure; /* the less was seen, the less it is believed */
+	double sure; /* if like the cheapest; the less was seen, the less it is believed */
 };
 
 static double share_of(uint64_t done, uint64_t all)
@@ -22,18 +22,46 @@ static double share_of(uint64_t done, uint64_t all)
 	return all == 0 || done >= all ? 1 : (double)done / (double)all;
 }
 
-static struct outlook look_ahead(const struct space *space, uint64_t written)
+static double share_done(const struct space *space)
 {
 	double by_bytes = share_of(space->bytes_done, space->bytes);
 	double by_count = share_of(space->licenses_done, space->licenses);
-	struct outlook outlook = {.share = by_bytes > by_count ? by_bytes : by_count};
-	double so_far = (double)(written > space->start ? written - space->start : 0), rest;
+
+	return by_bytes > by_count ? by_bytes : by_count;
+}
+
+/* Bytes that the licences have come to. */
+static double bytes_so_far(const struct space *space, uint64_t written)
+{
+	return (double)(written > space->start ? written - space->start : 0);
+}
+
+/* Licences that were added together are alike: the first may be the only ones of their kind. */
+static void note_stretch(struct space *space, uint64_t written)
+{
+	double share = share_done(space), bytes = bytes_so_far(space, written), all;
+
+	if (share - space->stretch_share < STRETCH)
+		return;
+	all = (bytes - space->stretch_bytes) / (share - space->stretch_share);
+	if (space->stretch_share <= 0 || all < space->cheapest)
+		space->cheapest = all;
+	space->stretch_share = share;
+	space->stretch_bytes = bytes;
+}
+
+static struct outlook look_ahead(const struct space *space, uint64_t written)
+{
+	struct outlook outlook = {.share = share_done(space)};
+	double all, least;
 
 	if (outlook.share <= 0)
 		return (struct outlook){0};
-	rest = so_far / outlook.share - so_far;
-	outlook.size = (double)written + rest;
-	outlook.sure = (double)written + rest * (0.5 + 0.4 * outlook.share);
+	all = bytes_so_far(space, written) / outlook.share;
+	least = space->stretch_share > 0 && space->cheapest < all ? space->cheapest : all;
+	outlook.size = (double)written + all * (1 - outlook.share);
+	outlook.sure =
+	    (double)written + least * (1 - outlook.share) * (0.5 + 0.4 * outlook.share);
 	return outlook;
 }
 
@@ -65,6 +93,8 @@ void space_start(
 	space->bytes_done = 0;
 	space->start = backup_writer_bytes(writer);
 	space->reserved = false;
+	space->stretch_share = 0;
+	space->stretch_bytes = 0;
 }
 
 static int judge_file(const struct space *space, const struct outlook *outlook, rh_error *error)
@@ -82,16 +112,18 @@ static int judge_file(const struct space *space, const struct outlook *outlook, 
 	    text_amount(limit, medium->file_max));
 }
 
-int space_judge(const struct space *space, uint64_t written, uint64_t room, uint64_t *ret_rest,
-    rh_error *error)
+int space_judge(
+    struct space *space, uint64_t written, uint64_t room, uint64_t *ret_rest, rh_error *error)
 {
-	struct outlook outlook = look_ahead(space, written);
+	struct outlook outlook;
 	char size[TEXT_AMOUNT_SIZE], missing[TEXT_AMOUNT_SIZE];
 	uint64_t needed;
 	int code;
 
 	*ret_rest = 0;
-	if (outlook.share <= 0 || (outlook.share < SHARE_MIN && written < BYTES_MIN))
+	note_stretch(space, written);
+	outlook = look_ahead(space, written);
+	if (outlook.share < SHARE_MIN)
 		return RH_OK;
 	code = judge_file(space, &outlook, error);
 	if (code != RH_OK)

@@ -307,28 +307,29 @@ static void floor_of_all(void **state)
 
 static void judged(void **state)
 {
-	struct space space = space_of(NULL, 0, 5);
+	struct space space = space_of(NULL, 0, 12);
 	rh_error error;
 	uint64_t rest = 1;
 
 	(void)state;
-	/* A twentieth is too little to go by; an eighth is not. */
+	/* Less than an eighth is too little to go by, however many bytes it is. */
 	assert_int_equal(space_judge(&space, MIB, 0, &rest, &error), RH_OK);
+	assert_int_equal(rest, 0);
+	assert_int_equal(space_judge(&space, 12 * MIB, 14 * MIB, &rest, &error), RH_OK);
 	assert_int_equal(rest, 0);
 	space = space_of(NULL, 0, 0);
 	assert_int_equal(space_judge(&space, 5 * MIB, 0, &rest, &error), RH_OK);
-	space = space_of(NULL, 0, 10);
-	assert_int_equal(space_judge(&space, 2 * MIB, 8 * MIB, &rest, &error), RH_E_FULL);
+	space = space_of(NULL, 0, 13);
+	assert_int_equal(space_judge(&space, 13 * MIB, 14 * MIB, &rest, &error), RH_E_FULL);
+	space = space_of(NULL, 0, 20);
+	assert_int_equal(space_judge(&space, 4 * MIB, 8 * MIB, &rest, &error), RH_E_FULL);
 	assert_string_equal(error.text,
 	    "a backup of about 20.0 MiB does not go on /media/stick: it needs about 12.0 MiB "
 	    "more");
 	assert_int_equal(rest, 0);
-	assert_int_equal(space_judge(&space, 2 * MIB, 30 * MIB, &rest, &error), RH_OK);
-	assert_true(rest > 9 * MIB && rest < 18 * MIB);
-	assert_int_equal(space_judge(&space, 2 * MIB, UINT64_MAX, &rest, &error), RH_OK);
-	/* Four MiB are enough to go by, too. */
-	space = space_of(NULL, 0, 2);
-	assert_int_equal(space_judge(&space, 4 * MIB, 30 * MIB, &rest, &error), RH_E_FULL);
+	assert_int_equal(space_judge(&space, 4 * MIB, 30 * MIB, &rest, &error), RH_OK);
+	assert_true(rest > 9 * MIB && rest < 16 * MIB);
+	assert_int_equal(space_judge(&space, 4 * MIB, UINT64_MAX, &rest, &error), RH_OK);
 }
 
 /* The more was written the less is allowed for the rest to be smaller; at the end nothing is.
@@ -339,7 +340,7 @@ static void surer(void **state)
 	uint64_t before = 0, rest;
 
 	(void)state;
-	for (uint64_t done = 10; done <= 100; done += 10) {
+	for (uint64_t done = 20; done <= 100; done += 10) {
 		struct space space = space_of(NULL, 0, done);
 		uint64_t least = 0;
 
@@ -365,9 +366,37 @@ static void unlike_licences(void **state)
 	space.bytes_done = 10 * MIB;
 	assert_int_equal(space_judge(&space, 45 * MIB, 51 * MIB, &rest, &error), RH_OK);
 	/* What stands before the licences comes once. */
-	space = space_of(NULL, 0, 10);
+	space = space_of(NULL, 0, 20);
 	space.start = MIB;
-	assert_int_equal(space_judge(&space, 2 * MIB, 11 * MIB, &rest, &error), RH_OK);
+	assert_int_equal(space_judge(&space, 3 * MIB, 11 * MIB, &rest, &error), RH_OK);
+}
+
+/* ${done} are ${written} bytes: those after the first ${hard} compress to a hundredth. */
+static int judge_at(
+    struct space *space, uint64_t done, uint64_t hard, uint64_t room, rh_error *error)
+{
+	uint64_t written = done < hard ? done * MIB : hard * MIB + (done - hard) * MIB / 100;
+	uint64_t rest;
+
+	space->licenses_done = done;
+	space->bytes_done = done * MIB;
+	return space_judge(space, written, room, &rest, error);
+}
+
+/* Licences that do not compress come first: the others are seen before anything is refused. */
+static void cheaper_ones_follow(void **state)
+{
+	struct space space = space_of(NULL, 0, 0);
+	rh_error error;
+
+	(void)state;
+	for (uint64_t done = 1; done <= 100; done++)
+		assert_int_equal(judge_at(&space, done, 6, 7 * MIB, &error), RH_OK);
+	/* If there are none it ends early. */
+	space = space_of(NULL, 0, 0);
+	for (uint64_t done = 1; done < 13; done++)
+		assert_int_equal(judge_at(&space, done, 100, 50 * MIB, &error), RH_OK);
+	assert_int_equal(judge_at(&space, 13, 100, 50 * MIB, &error), RH_E_FULL);
 }
 
 static void parity_counts(void **state)
@@ -439,6 +468,7 @@ int main(void)
 	    cmocka_unit_test(judged),
 	    cmocka_unit_test(surer),
 	    cmocka_unit_test(unlike_licences),
+	    cmocka_unit_test(cheaper_ones_follow),
 	    cmocka_unit_test(parity_counts),
 	    cmocka_unit_test(largest_file),
 	};
