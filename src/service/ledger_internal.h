@@ -42,6 +42,7 @@ struct change {
 	enum problem problem; /* set by the work: it is rolled back, and no failure */
 	bool quiet; /* set by the work: it changed nothing, and is not committed */
 	bool resolves; /* goes on although the ledger is rolled back */
+	int64_t settled; /* places that came free by releases */
 	struct head head; /* at the end */
 	bool rolled_back; /* found just now, by this head */
 	struct head seen;

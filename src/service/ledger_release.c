@@ -12,6 +12,7 @@ _Static_assert(RELEASE_WAITING == 0 && RELEASE_RELEASED == 1 && RELEASE_CANCELLE
 /* ---- Taking effect ---- */
 
 #define SETTLE_AT_ONCE 64
+#define SETTLE_PLACES 1000 /* of others */
 
 struct due {
 	struct due_release {
@@ -60,9 +61,11 @@ int settle_one(struct change *change, const char *computer, int64_t effective, r
 	if (code != RH_OK || connection_changes(change->connection) == 0)
 		return code; /* somebody else was first */
 	code = database_query(change->connection, &slots, values, NULL, NULL, error);
-	if (code == RH_OK)
+	if (code == RH_OK) {
+		change->settled += connection_changes(change->connection);
 		code =
 		    database_query(change->connection, &originals, values, NULL, NULL, error);
+	}
 	if (code == RH_OK)
 		code = change_note(change, "released", computer,
 		    json_pack(
@@ -88,9 +91,14 @@ int settle(
 	    on_due, &due, error);
 
 	qsort(due.releases, due.count, sizeof *due.releases, by_name);
-	for (size_t i = 0; code == RH_OK && i < due.count; i++)
-		code = settle_one(
-		    change, due.releases[i].computer, due.releases[i].effective, error);
+	for (size_t i = 0; code == RH_OK && i < due.count; i++) {
+		const struct due_release *release = &due.releases[i];
+
+		if (change->settled < SETTLE_PLACES ||
+		    strcmp(release->computer, computer) == 0 ||
+		    strcmp(release->computer, license_key) == 0)
+			code = settle_one(change, release->computer, release->effective, error);
+	}
 	return code;
 }
 

@@ -95,6 +95,39 @@ static void test_many_due(void **state)
 	    RELEASE_RELEASED);
 }
 
+/* Who comes pays for few of the places of others; those count as free all the same. */
+static void test_many_places(void **state)
+{
+	static const struct statement places = {"test_places",
+	    "INSERT INTO slots (license_number, computer, number, since)"
+	    " WITH RECURSIVE n (i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 601)"
+	    " SELECT 1000 * c.license_number + n.i, c.computer, c.number, 0 FROM n"
+	    " JOIN slots c ON c.license_number < 1000",
+	    0, ""};
+	static const struct statement settled = {
+	    "test_settled", "SELECT COUNT(*) FROM releases WHERE state = 1", 0, ""};
+	static const char *const names[] = {"c2", "c3", "c4", "c5", "c6"};
+	struct fixture *f = *state;
+	struct ledger_license l = license_of("a", "K"), other = license_of("b", "");
+	struct ledger_license third = license_of("c", "");
+	struct ledger_status status;
+
+	fill(f, &l);
+	assert_granted(restore_one(f, NOW, "c5", NULL, &other), 1, 4);
+	assert_granted(restore_one(f, NOW, "c6", NULL, &other), 2, 4);
+	tamper(f, &places);
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		ask(f, NOW, (struct ledger_release){.computer = names[i], .actor = "token:x"});
+	/* Two of others, and its own. */
+	assert_granted(restore_one(f, NOW + WEEK, "c5", NULL, &third), 1, 4);
+	assert_int_equal(look_up(f, &settled), 3);
+	assert_ok(ledger_status(f->ledger, NOW + WEEK, &l, &status, error));
+	assert_int_equal(status.used, 1);
+	free(status.computers);
+	assert_granted(restore_one(f, NOW + WEEK, "c7", NULL, &third), 2, 4);
+	assert_int_equal(look_up(f, &settled), 5);
+}
+
 static void test_comes_back(void **state)
 {
 	struct fixture *f = *state;
@@ -398,9 +431,9 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {TEST(test_life), TEST(test_many_due),
-	    TEST(test_comes_back), TEST(test_called_off), TEST(test_cancel), TEST(test_clocks),
-	    TEST(test_waits_once), TEST(test_proof), TEST(test_original),
-	    TEST(test_original_that_came), TEST(test_original_shows_up),
+	    TEST(test_many_places), TEST(test_comes_back), TEST(test_called_off),
+	    TEST(test_cancel), TEST(test_clocks), TEST(test_waits_once), TEST(test_proof),
+	    TEST(test_original), TEST(test_original_that_came), TEST(test_original_shows_up),
 	    TEST(test_statement_kept), TEST(test_many)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
