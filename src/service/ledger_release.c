@@ -289,7 +289,7 @@ static int ask(struct change *change, struct target *target, rh_error *error)
 	    " SET effective = excluded.effective, state = 0, actor = excluded.actor",
 	    4, "tiit"};
 	const char *actor = target->release->actor;
-	int64_t wait;
+	int64_t wait = 0;
 	int code = keep_original(change, target, error);
 
 	if (code == RH_OK)
