@@ -149,6 +149,7 @@ struct opening {
 	struct age_identity identities[2];
 	struct age_keys keys;
 	bool own_keys; /* nobody gave a key: those of the store are tried */
+	const struct workplace *place; /* what it lies on; NULL: not known */
 };
 
 /* Checks that the options are set up, and reads their filter. */
@@ -168,8 +169,11 @@ int opening_begin(struct opening *opening, struct rh_store *store, const char *p
 int opening_reader(struct opening *opening, struct report *report, struct backup_reader **ret,
     rh_error *error);
 
-/* Whether a generation is left to try after RH_E_BACKUP_CORRUPT; says so. */
-bool opening_older(struct opening *opening, struct report *report);
+/*
+ * Whether a generation is left to try after this one ended in ${code}: RH_E_BACKUP_CORRUPT, or
+ * RH_E_READ of a medium that is still there.  Says so.
+ */
+bool opening_older(struct opening *opening, struct report *report, int code);
 
 /* The generation that opening_reader gave last, from its beginning. */
 int opening_again(const struct opening *opening, struct backup_reader **ret, rh_error *error);

@@ -28,6 +28,7 @@ struct restore {
 	struct store_row row; /* scratch */
 	struct store_content content; /* scratch */
 	struct managed *managed; /* NULL until managed_connect */
+	bool owned_done; /* all that needs no service is restored from the generation */
 	bool managed_seen; /* there are managed licences in the generation */
 	bool limit_reached; /* stopped a licence */
 	bool needs_individualization; /* did */

@@ -3,7 +3,7 @@
 
 #include "crypto/recovery_code.h"
 
-#include "engine/engine.h"
+#include "engine/medium.h"
 
 static void add_identity(struct opening *opening, const struct age_identity *identity)
 {
@@ -99,7 +99,7 @@ int opening_reader(
 	generation = &opening->generations[opening->next];
 	code = backup_reader_new(
 	    opening->directory, generation->file, &opening->keys, opening->salvage, ret, error);
-	if (code == RH_E_BACKUP_CORRUPT && opening_older(opening, report)) {
+	if (opening_older(opening, report, code)) {
 		error_clear(error);
 		return opening_reader(opening, report, ret, error);
 	}
@@ -111,10 +111,20 @@ int opening_reader(
 	return code;
 }
 
-bool opening_older(struct opening *opening, struct report *report)
+/* Damage is where the medium does not read, too, as long as it is there. */
+static bool is_damage(const struct opening *opening, int code)
+{
+	if (code == RH_E_READ)
+		return opening->place == NULL || medium_check(opening->place, NULL) == RH_OK;
+	return code == RH_E_BACKUP_CORRUPT;
+}
+
+bool opening_older(struct opening *opening, struct report *report, int code)
 {
 	size_t next = opening->next + 1, found = next_complete(opening, next);
 
+	if (!is_damage(opening, code))
+		return false;
 	/* None is whole: what is left of a newer one is likely to be more. */
 	if (found == opening->count && !opening->salvage) {
 		opening->salvage = true;

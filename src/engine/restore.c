@@ -295,6 +295,7 @@ static int restore_generation(struct restore *run, struct backup_reader *reader,
 		code = store_sealer_new(run->store->store, &run->sealer, error);
 	if (code == RH_OK)
 		code = restore_owned(run, reader, filter, error);
+	run->owned_done = code == RH_OK;
 	run->managed_seen |= only_managed(header);
 	if (code == RH_OK && run->managed_seen)
 		code = opening_again(run->opening, &again, error);
@@ -341,7 +342,10 @@ static int restore_newest(
 		code = restore_generation(run, reader, filter, error);
 		backup_reader_free(reader);
 		reader = NULL;
-	} while (code == RH_E_BACKUP_CORRUPT && opening_older(opening, run->report));
+		/* It was read to its end once. */
+		if (code == RH_E_READ && run->owned_done)
+			break;
+	} while (opening_older(opening, run->report, code));
 	return code;
 }
 
@@ -387,6 +391,7 @@ int rh_restore(rh_store *store, const char *path, const rh_open_options *options
 		medium_begin(&run.place, &report, path, store, "");
 	if (code == RH_OK)
 		code = opening_begin(&opening, store, path, options, error);
+	opening.place = &run.place;
 	if (code == RH_OK)
 		code = restore_newest(&run, &opening, &filter, error);
 	if (code == RH_OK)

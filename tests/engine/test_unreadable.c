@@ -1,0 +1,152 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <glob.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "kit.h"
+
+/* A medium that does not read everywhere, and has more than one backup. */
+
+/* ---- The medium: built with --wrap=pread64 ---- */
+
+/* Bytes of each bad file that do not read: behind its first chunk, which has the header. */
+#define BAD_FIRST 100000
+#define BAD_END 101000
+
+static ino_t bad[2]; /* files; 0: none */
+
+ssize_t __real_pread64(int fd, void *bytes, size_t size, off_t offset);
+ssize_t __wrap_pread64(int fd, void *bytes, size_t size, off_t offset);
+ssize_t __wrap_pread64(int fd, void *bytes, size_t size, off_t offset)
+{
+	struct stat status;
+
+	if ((bad[0] == 0 && bad[1] == 0) || offset >= BAD_END ||
+	    offset + (off_t)size <= BAD_FIRST || fstat(fd, &status) != 0 ||
+	    (status.st_ino != bad[0] && status.st_ino != bad[1]))
+		return __real_pread64(fd, bytes, size, offset);
+	if (offset < BAD_FIRST)
+		return __real_pread64(fd, bytes, (size_t)(BAD_FIRST - offset), offset);
+	errno = EIO;
+	return -1;
+}
+
+/* ---- Two backups without parity ---- */
+
+#define FEWER 3000 /* licences of the older one */
+#define ALL 4000
+
+struct scene {
+	struct kit kit;
+	rh_store *old, *new;
+	ino_t files[2]; /* the older one first */
+	char key[128];
+};
+
+static void make_backups(struct scene *scene)
+{
+	rh_backup_options options = RH_BACKUP_OPTIONS_INIT;
+	char pattern[128];
+	struct stat status;
+	rh_recovery_key key;
+	glob_t found;
+
+	options.parity = 0;
+	kit_add(scene->old, 0, FEWER, 0);
+	assert_int_equal(
+	    rh_backup(scene->old, scene->kit.media, &options, NULL, NULL, NULL), RH_OK);
+	kit_add(scene->old, FEWER, ALL, 0);
+	options.overwrite = 1;
+	options.keep = 2;
+	assert_int_equal(
+	    rh_backup(scene->old, scene->kit.media, &options, NULL, NULL, NULL), RH_OK);
+	snprintf(pattern, sizeof pattern, "%s/licenses-*.age", scene->kit.media);
+	assert_int_equal(glob(pattern, 0, NULL, &found), 0);
+	assert_int_equal(found.gl_pathc, 2);
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(stat(found.gl_pathv[i], &status), 0);
+		assert_true(status.st_size > BAD_END);
+		scene->files[i] = status.st_ino;
+	}
+	globfree(&found);
+	assert_int_equal(rh_recovery_show(scene->old, &key, NULL), RH_OK);
+	snprintf(scene->key, sizeof scene->key, "%s", key.code);
+	rh_recovery_free(&key);
+}
+
+static int setup(void **state)
+{
+	static struct scene scene;
+
+	kit_open(&scene.kit);
+	scene.old = kit_store(scene.kit.store, RH_STORE_CREATE);
+	scene.new = kit_store(scene.kit.other, RH_STORE_CREATE);
+	make_backups(&scene);
+	*state = &scene;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct scene *scene = *state;
+
+	bad[0] = bad[1] = 0;
+	rh_store_close(scene->old);
+	rh_store_close(scene->new);
+	kit_close(&scene->kit);
+	return 0;
+}
+
+static int restore(struct scene *scene, rh_summary *summary)
+{
+	rh_open_options options = RH_OPEN_OPTIONS_INIT;
+
+	options.recovery_key = scene->key;
+	return rh_restore(scene->new, scene->kit.media, &options, NULL, summary, NULL);
+}
+
+/* ---- What becomes of it ---- */
+
+static void the_older_one_is_used(void **state)
+{
+	struct scene *scene = *state;
+	rh_summary summary;
+
+	bad[0] = scene->files[1];
+	assert_int_equal(restore(scene, &summary), RH_OK);
+	assert_int_equal(summary.done, FEWER);
+	assert_int_equal(kit_count(scene->new, NULL), FEWER);
+}
+
+static void what_is_left_of_the_newest(void **state)
+{
+	struct scene *scene = *state;
+	rh_summary summary;
+	int code;
+
+	bad[0] = scene->files[0];
+	bad[1] = scene->files[1];
+	code = restore(scene, &summary);
+	assert_int_equal(code, summary.failed > 0 ? RH_E_NOT_ALL_STORED : RH_OK);
+	assert_true(summary.done > FEWER);
+	assert_int_equal(summary.done + summary.failed, ALL);
+	assert_int_equal(kit_count(scene->new, NULL), summary.done);
+}
+
+#define WITH_SCENE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    WITH_SCENE(the_older_one_is_used),
+	    WITH_SCENE(what_is_left_of_the_newest),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
