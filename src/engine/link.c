@@ -264,7 +264,7 @@ void link_close(struct link *link)
 
 int link_save(struct link *link, rh_error *error)
 {
-	const struct link_private *private = link->private;
+	struct link_private *private = link->private;
 	const char *head = private->away ? private->head : session_head(link->session);
 	struct identity kept = {0};
 	struct head before = {0}, now = {0};
@@ -281,13 +281,30 @@ int link_save(struct link *link, rh_error *error)
 	/* Another process may have seen a later one. */
 	if (code == RH_OK && there && head_follows(&now, &before)) {
 		/* A ledger that was put back may have lost whose this computer is. */
-		if (kept.head != NULL && now.resolved > 0 && before.time <= now.resolved)
+		if (kept.head != NULL && now.resolved > 0 && before.time <= now.resolved) {
 			kept.release = false;
+			private->forgotten = true;
+		}
 		code = identity_set(&kept.head, head, error);
 		if (code == RH_OK)
 			code = identity_save(link->store, &kept, error);
 	}
 	identity_free(&kept);
+	return code;
+}
+
+bool link_forgotten(const struct link *link)
+{
+	return link->private->forgotten;
+}
+
+int link_tell_owner(struct link *link, const uint8_t *recovery, rh_error *error)
+{
+	struct link_private *private = link->private;
+	int code = link_introduce(link, private->identity.name, recovery, error);
+
+	if (code == RH_OK)
+	private->forgotten = false;
 	return code;
 }
 

@@ -60,6 +60,13 @@ int link_release(struct link *link, const struct jose_key *release_key,
 
 /* Keeps the last head; within the caller's transaction, or in one of its own. */
 int link_save(struct link *link, rh_error *error);
+/*
+ * Whether link_save found that the ledger was put back and resolved: it may have lost who may
+ * release this computer, and link_tell_owner tells it anew, with 32 secret bytes of the
+ * recovery key; else the next link_open does.  Not within a transaction.
+ */
+bool link_forgotten(const struct link *link);
+int link_tell_owner(struct link *link, const uint8_t *recovery, rh_error *error);
 void link_close(struct link *link);
 
 /* "ADDRESS/v1/privacy" */

@@ -23,6 +23,7 @@ struct link_private {
 	struct session_setup setup; /* what the session stands on */
 	rh_individualize progress;
 	bool individualizing;
+	bool forgotten; /* the ledger may have lost whose this computer is */
 
 	/* Of link_restore_begin. */
 	struct errand *errand; /* NULL until it is needed */

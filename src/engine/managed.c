@@ -407,6 +407,26 @@ static void keep_heads(struct managed *managed)
 			(void)link_save(managed->services[i].link, NULL);
 }
 
+/*
+ * A ledger that was put back to an old copy may not know who may release this computer; many a
+ * computer restores but once.  What fails here is done with the next link_open.
+ */
+static void tell_owner(struct restore *run, const struct backup_header *header)
+{
+	uint8_t recovery[KEY_SIZE];
+	bool known = false;
+
+	for (size_t i = 0; i < run->managed->count; i++) {
+		struct link *link = run->managed->services[i].link;
+
+		if (link == NULL || !link_forgotten(link))
+			continue;
+		if (known || recovery_secret(run, header, recovery, &known, NULL) == RH_OK)
+			(void)(known && link_tell_owner(link, recovery, NULL));
+	}
+	bytes_wipe(recovery, sizeof recovery);
+}
+
 /* Whether there is anything to store. */
 static bool anything(const struct managed *managed)
 {
@@ -458,5 +478,6 @@ int managed_restore(struct restore *run, struct backup_reader *reader,
 	}
 	/* What was granted is kept, whatever has stopped the rest. */
 	stored = anything(managed) ? managed_store(run, code == RH_OK ? error : NULL) : RH_OK;
+	tell_owner(run, backup_reader_header(reader));
 	return code == RH_OK ? stored : code;
 }

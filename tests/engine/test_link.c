@@ -541,6 +541,7 @@ static void see_head(struct link *link, int64_t seq)
 
 static void heads(void **state)
 {
+	static const uint8_t recovery[KEY_SIZE] = {1, 2, 3};
 	struct fixture *f = *state;
 	struct steps steps = quiet();
 	struct link *link;
@@ -575,6 +576,15 @@ static void heads(void **state)
 	assert_int_equal(link_save(link, NULL), RH_OK);
 	assert_int_equal(kept_head(f->store), 7);
 	assert_false(is_told(f->store));
+	/* With the same link, too. */
+	assert_true(link_forgotten(link));
+	fake.individualize = RH_E_SERVICE_UNAVAILABLE;
+	assert_int_equal(link_tell_owner(link, recovery, NULL), RH_E_SERVICE_UNAVAILABLE);
+	assert_true(link_forgotten(link) && !is_told(f->store));
+	fake.individualize = RH_OK;
+	assert_int_equal(link_tell_owner(link, recovery, NULL), RH_OK);
+	assert_true(!link_forgotten(link) && is_told(f->store));
+	assert_int_equal(kept_head(f->store), 7);
 	link_close(link);
 }
 

@@ -3,6 +3,7 @@
 
 usage: rollback.py REHOST REHOST-ISSUE REHOSTD SECRETS sqlite|postgresql
 """
+import json
 import shutil
 import subprocess
 
@@ -79,6 +80,10 @@ def story(world):
     world.restore("third")
     check(world.held("third") == secrets, "the third computer got nothing after it was resolved")
     check(not world.admin("audit", "verify")[0]["rolled_back"], "it is not resolved")
+    # The copy had lost whose the third computer is; one restore tells it.
+    name = json.loads(world.run("rehost", "computer", "status", "--json", computer="third").out.splitlines()[0])
+    world.run("rehost", "computer", "release", name["computer"], "--recovery-key-file", "recovery.key",
+              computer="second")
 
 
 if __name__ == "__main__":
