@@ -21,12 +21,20 @@ const char *request_query(const struct request *request, const char *name)
 
 /* ---- Who asks ---- */
 
+/* Who comes by IPv4 is the same client by whatever socket, or in whatever proxy's words. */
+static void write_six(const struct in6_addr *six, char ret[64])
+{
+	if (IN6_IS_ADDR_V4MAPPED(six))
+		inet_ntop(AF_INET, six->s6_addr + 12, ret, 64);
+	else
+		inet_ntop(AF_INET6, six, ret, 64);
+}
+
 static void peer_address(struct visit *visit)
 {
 	const union MHD_ConnectionInfo *info =
 	    MHD_get_connection_info(visit->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 	const struct sockaddr *address = info == NULL ? NULL : info->client_addr;
-	const struct in6_addr *six;
 
 	strcpy(visit->client, "unknown");
 	if (address == NULL)
@@ -35,12 +43,7 @@ static void peer_address(struct visit *visit)
 		inet_ntop(AF_INET, &((const struct sockaddr_in *)address)->sin_addr,
 		    visit->client, sizeof visit->client);
 	} else if (address->sa_family == AF_INET6) {
-		six = &((const struct sockaddr_in6 *)address)->sin6_addr;
-		if (IN6_IS_ADDR_V4MAPPED(six))
-			inet_ntop(
-			    AF_INET, six->s6_addr + 12, visit->client, sizeof visit->client);
-		else
-			inet_ntop(AF_INET6, six, visit->client, sizeof visit->client);
+		write_six(&((const struct sockaddr_in6 *)address)->sin6_addr, visit->client);
 	}
 }
 
@@ -48,7 +51,8 @@ static void peer_address(struct visit *visit)
 static bool take_address(const char *text, size_t size, char ret[64])
 {
 	char copy[64];
-	uint8_t binary[16];
+	struct in_addr four;
+	struct in6_addr six;
 	char *end;
 
 	if (size > 0 && text[0] == '[') {
@@ -64,9 +68,12 @@ static bool take_address(const char *text, size_t size, char ret[64])
 		return false;
 	memcpy(copy, text, size);
 	copy[size] = '\0';
-	if (inet_pton(AF_INET, copy, binary) != 1 && inet_pton(AF_INET6, copy, binary) != 1)
+	if (inet_pton(AF_INET6, copy, &six) == 1)
+		write_six(&six, ret);
+	else if (inet_pton(AF_INET, copy, &four) == 1)
+		strcpy(ret, copy);
+	else
 		return false;
-	strcpy(ret, copy);
 	return true;
 }
 

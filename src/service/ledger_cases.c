@@ -163,7 +163,9 @@ static int on_open_case(void *context, size_t index, const struct row *row, rh_e
 int cases_missing(struct change *change, struct items *items, bool *ret, rh_error *error)
 {
 	static const struct statement select = {"ledger_case_there",
-	    "SELECT number FROM cases WHERE token_hash = $1 AND problem = $2", 2, "tt"};
+	    "SELECT number FROM cases WHERE token_hash = $1 AND problem = $2"
+	    " AND created >= $3",
+	    3, "tti"};
 	char(*hashes)[LEDGER_HASH_SIZE];
 	size_t count, n = 0, open = 0;
 	int code;
@@ -174,9 +176,10 @@ int cases_missing(struct change *change, struct items *items, bool *ret, rh_erro
 	for (size_t i = 0; i < items->count; i++) {
 		if (!has_case(&items->items[i]))
 			continue;
-		items->values[2 * n] = value_text(hashes[n]);
-		items->values[2 * n + 1] =
+		items->values[3 * n] = value_text(hashes[n]);
+		items->values[3 * n + 1] =
 		    value_text(problem_code(items->items[i].outcome->problem));
+		items->values[3 * n + 2] = value_integer(change->now - CASES_RENEWED);
 		n++;
 	}
 	if (count > 0)
@@ -193,8 +196,10 @@ int cases_write(
 	static const struct statement insert = {"ledger_case_new",
 	    "INSERT INTO cases (token_hash, license, computer, problem, created)"
 	    " VALUES ($1, $2, $3, $4, $5)"
-	    " ON CONFLICT (token_hash) DO UPDATE SET problem = excluded.problem",
-	    5, "tttti"};
+	    " ON CONFLICT (token_hash) DO UPDATE SET problem = excluded.problem,"
+	    " created = CASE WHEN cases.created < $6 THEN excluded.created"
+	    " ELSE cases.created END",
+	    6, "ttttii"};
 	char(*hashes)[LEDGER_HASH_SIZE];
 	size_t count, n = 0;
 	int code = hash_tokens(items, &hashes, &count, error);
@@ -203,7 +208,7 @@ int cases_write(
 		return code;
 	for (size_t i = 0; i < items->count; i++) {
 		const struct item *item = &items->items[i];
-		struct value *values = items->values + 5 * n;
+		struct value *values = items->values + 6 * n;
 
 		if (!has_case(item))
 			continue;
@@ -212,6 +217,7 @@ int cases_write(
 		values[2] = value_text(computer);
 		values[3] = value_text(problem_code(item->outcome->problem));
 		values[4] = value_integer(change->now);
+		values[5] = value_integer(change->now - CASES_RENEWED);
 	}
 	if (count > 0)
 		code = database_query_many(

@@ -175,7 +175,13 @@ int cases_open(struct ledger *ledger, rh_error *error);
 /* Names the cases of what is refused for a limit; in a transaction that writes, opens them. */
 int cases_name(
     struct change *change, struct items *items, const char *computer, rh_error *error);
-/* While reading: whether one of them has to be opened. */
+/*
+ * How long a case is kept, and how old it is when a refusal makes it new: a page that is named
+ * now stays for a month at least, and who is refused often writes seldom.
+ */
+#define CASES_KEPT ((int64_t)365 * 24 * 60 * 60)
+#define CASES_RENEWED ((int64_t)335 * 24 * 60 * 60)
+/* While reading: whether one of them has to be opened, or made new. */
 int cases_missing(struct change *change, struct items *items, bool *ret, rh_error *error);
 int cases_write(
     struct change *change, struct items *items, const char *computer, rh_error *error);

@@ -279,11 +279,16 @@ int items_find(struct change *change, struct items *items, rh_error *error)
 
 enum kind { KIND_POLICY = 1, KIND_EXCEPTION, KIND_ORIGINAL, KIND_HOLDER };
 
-/* They stand in the order of their numbers. */
+static int by_number(const void *a, const void *b)
+{
+	const struct holder *left = a, *right = b;
+
+	return (left->number > right->number) - (left->number < right->number);
+}
+
 static int add_holder(struct item *item, const struct row *row, rh_error *error)
 {
 	struct holder *holder;
-	size_t place;
 
 	if (item->count.holder_count == item->holder_capacity) {
 		size_t capacity = item->holder_capacity == 0 ? 4 : 2 * item->holder_capacity;
@@ -295,11 +300,7 @@ static int add_holder(struct item *item, const struct row *row, rh_error *error)
 		item->count.holders = holders;
 		item->holder_capacity = capacity;
 	}
-	place = item->count.holder_count++;
-	for (; place > 0 && item->count.holders[place - 1].number > row_integer(row, 2);
-	     place--)
-		item->count.holders[place] = item->count.holders[place - 1];
-	holder = &item->count.holders[place];
+	holder = &item->count.holders[item->count.holder_count++];
 	row_copy(holder->computer, sizeof holder->computer, row, 1);
 	holder->number = row_integer(row, 2);
 	holder->since = row_integer(row, 3);
@@ -348,6 +349,7 @@ static int load_states(struct change *change, struct items *items, rh_error *err
 	    " WHERE r.computer IN (o.computer, o.license_key) AND r.state = 0), 0"
 	    " FROM originals o WHERE o.license_key = $2 AND $2 <> ''",
 	    4, "ttii"};
+	int code;
 
 	for (size_t i = 0; i < items->count; i++) {
 		struct item *item = &items->items[i];
@@ -360,8 +362,16 @@ static int load_states(struct change *change, struct items *items, rh_error *err
 		items->values[4 * i + 2] = value_integer(change->now);
 		items->values[4 * i + 3] = value_integer(item->number);
 	}
-	return database_query_many(
+	code = database_query_many(
 	    change->connection, &select, items->values, items->count, on_state, items, error);
+	for (size_t i = 0; code == RH_OK && i < items->count; i++) {
+		struct count *count = &items->items[i].count;
+
+		if (count->holder_count > 1)
+			qsort(count->holders, count->holder_count, sizeof *count->holders,
+			    by_number);
+	}
+	return code;
 }
 
 /* ---- Policies of the service and of issuers ---- */

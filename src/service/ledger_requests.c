@@ -9,7 +9,6 @@
 /* Requests that were answered, to be answered so again. */
 
 #define REQUESTS_KEPT ((int64_t)30 * 24 * 60 * 60)
-#define CASES_KEPT ((int64_t)365 * 24 * 60 * 60)
 #define PRUNE_EVERY 64 /* changes through one handle */
 
 /* ---- Outcomes as text: a line each, see SCHEMA.md ---- */
@@ -166,9 +165,8 @@ static int prune(struct change *change, void *context, rh_error *error)
 	    1, "i"};
 	/* A refusal after that opens it again, at the same address. */
 	static const struct statement cases = {"ledger_prune_cases",
-	    "DELETE FROM cases WHERE number IN (SELECT number FROM"
-	    " (SELECT number, created FROM cases ORDER BY number LIMIT 512) AS oldest"
-	    " WHERE created < $1)",
+	    "DELETE FROM cases WHERE number IN"
+	    " (SELECT number FROM cases WHERE created < $1 ORDER BY created LIMIT 512)",
 	    1, "i"};
 	int code;
 

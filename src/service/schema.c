@@ -122,6 +122,7 @@
 	"  created " BIGINT " NOT NULL,"                                                       \
 	"  UNIQUE (license, computer)"                                                         \
 	")" PLAIN                                                                              \
+	"CREATE INDEX cases_created ON cases (created);"                                       \
 	"CREATE TABLE tokens ("                                                                \
 	"  name " TEXT " NOT NULL PRIMARY KEY,"                                                \
 	"  hash " TEXT " NOT NULL UNIQUE,"                                                     \

@@ -240,6 +240,10 @@ class Numbers(Case):
         self.assertTrue(any(server.get("/v1/keys", X_Forwarded_For="10.0.0.%d, 198.51.100.3" % i).status == 429
                             for i in range(40)))
         self.assertTrue(is_refused(X_Forwarded_For="2001:db8::18"))
+        # IPv4 in the words of a proxy that listens on both: each client counts for itself.
+        self.assertTrue(is_refused(X_Forwarded_For="::ffff:198.51.100.6"))
+        self.assertEqual(server.get("/v1/keys", X_Forwarded_For="::ffff:198.51.100.7").status, 200)
+        self.assertEqual(server.get("/v1/keys", X_Forwarded_For="198.51.100.6").status, 429)
         # Some proxies add a line.
         self.assertTrue(any(self.status(server, ("X-Forwarded-For", "10.0.1.%d" % i), ("x-forwarded-for", "198.51.100.4")) == 429
                             for i in range(40)))
@@ -247,7 +251,7 @@ class Numbers(Case):
         self.assertTrue(any(self.status(server, ("Forwarded", "for=10.0.2.%d" % i), ("X-Forwarded-For", "198.51.100.5")) == 429
                             for i in range(40)))
         refused = [line["client"] for line in server.wait_for_log(20) if line["status"] == 429]
-        self.assertEqual({"198.51.100.1", "198.51.100.3", "198.51.100.4", "198.51.100.5", "2001:db8::18"}, set(refused))
+        self.assertEqual({"198.51.100.1", "198.51.100.3", "198.51.100.4", "198.51.100.5", "198.51.100.6", "2001:db8::18"}, set(refused))
         for nonsense in NONSENSE:
             self.assertIn(server.get("/v1/keys", X_Forwarded_For=nonsense).status, (200, 429))
 

@@ -474,7 +474,10 @@ static void test_cases_pruned(void **state)
 	char token[LEDGER_TOKEN_SIZE];
 
 	l.computers = 1;
-	strcpy(token, restore_one(f, NOW, "c2", NULL, &l).token);
+	strcpy(token, restore_one(f, NOW - 340 * DAY, "c2", NULL, &l).token);
+	/* A page that is named again stays for a month at least. */
+	assert_string_equal(restore_one(f, NOW - 30 * DAY, "c2", NULL, &l).token, token);
+	assert_string_equal(restore_one(f, NOW, "c2", NULL, &l).token, token);
 	assert_int_equal(look_up(f, &select), 1);
 	for (int i = 0; i < 64; i++)
 		restore_one(f, NOW + 365 * DAY, "c2", NULL, &other);
