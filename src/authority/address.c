@@ -12,14 +12,6 @@ void address_free(struct address *address)
 	*address = (struct address){0};
 }
 
-static bool is_this_machine(const char *host)
-{
-	size_t digits = strspn(host, "0123456789.");
-
-	return strcasecmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0 ||
-	       (strncmp(host, "127.", 4) == 0 && host[digits] == '\0');
-}
-
 static bool has(const struct address *address, CURLUPart part)
 {
 	char *text = NULL;
@@ -53,7 +45,7 @@ int address_read(struct address *ret, const char *text, rh_error *error)
 		    address.host);
 	} else {
 		address.secure = strcasecmp(scheme, "https") == 0;
-		address.here = is_this_machine(address.host);
+		address.here = text_is_loopback(address.host);
 		if (!address.secure && (strcasecmp(scheme, "http") != 0 || !address.here))
 			code = error_set(error, RH_E_NETWORK,
 			    "the address at %.200s is not an https one", address.host);

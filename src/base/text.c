@@ -1,6 +1,8 @@
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/text.h"
 
@@ -411,6 +413,27 @@ bool text_is_service(const char *text)
 		p = segment + length;
 	}
 	return p != NULL && *p == '\0';
+}
+
+bool text_is_loopback(const char *host)
+{
+	struct in_addr four;
+
+	return strcasecmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0 ||
+	       (strncmp(host, "127.", 4) == 0 && inet_pton(AF_INET, host, &four) == 1);
+}
+
+bool text_is_asked(const char *text)
+{
+	char host[TEXT_SERVICE_MAX + 1];
+	size_t length;
+
+	if (strncmp(text, "http://", 7) != 0)
+		return true;
+	text += 7;
+	length = *text == '[' ? strcspn(text, "]") + 1 : strcspn(text, ":/");
+	snprintf(host, sizeof host, "%.*s", (int)length, text);
+	return text_is_loopback(host);
 }
 
 const char *text_amount(char text[TEXT_AMOUNT_SIZE], uint64_t bytes)

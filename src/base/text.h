@@ -56,6 +56,13 @@ void text_copy(char *target, size_t capacity, const char *source, size_t size);
  */
 #define TEXT_SERVICE_MAX 511 /* bytes */
 bool text_is_service(const char *text);
+/*
+ * Whether computers ask a service at the address ${text}, which can be one: https, or http on
+ * the same computer.
+ */
+bool text_is_asked(const char *text);
+/* Whether a host is this computer whatever a name service says: 127.0.0.1, [::1], localhost. */
+bool text_is_loopback(const char *host);
 
 /* An amount for people: "812 bytes", "2.1 KiB", "3.4 GiB". */
 #define TEXT_AMOUNT_SIZE 32

@@ -146,8 +146,7 @@ static int check_service(
 		: strncmp(text, "http://", 7) == 0 ? 7
 						   : 0;
 	if (start == 0 || !isgraph((unsigned char)text[start]) || text[start] == '/')
-		return field_invalid(
-		    error, field, "must begin with https:// (or http://) and a host");
+		return field_invalid(error, field, "must begin with https:// and a host");
 	for (const char *at = text; *at != '\0'; at++)
 		if (!isgraph((unsigned char)*at))
 			return field_invalid(error, field, "may hold printable ASCII only");
@@ -155,6 +154,10 @@ static int check_service(
 		return field_invalid(error, field,
 		    "must look like https://licences.example/lms: no '/' at its end, no query, "
 		    "nothing escaped, no '..'");
+	if (strict && !text_is_asked(text))
+		return field_invalid(error, field,
+		    "no computer asks a service on another one without encryption: write "
+		    "https:// (http:// is for tests, as in http://127.0.0.1:8443)");
 	return RH_OK;
 }
 

@@ -122,6 +122,23 @@ static void services(void **state)
 	assert_false(text_is_service(text));
 }
 
+static void asked_services(void **state)
+{
+	static const char *const good[] = {"https://licences.example", "https://127.1/lms",
+	    "http://127.0.0.1:8443", "http://127.9.9.9/lms", "http://localhost",
+	    "http://LocalHost:1/lms", "http://[::1]", "http://[::1]:8443/lms"};
+	static const char *const bad[] = {"http://licences.example/lms", "http://127.1:80",
+	    "http://127.0.0.1.evil.com", "http://127.0.0.1.", "http://127.0.0.256",
+	    "http://127.", "http://128.0.0.1", "http://localhost.evil.com", "http://[::2]",
+	    "http://[::1", "http://x/127.0.0.1"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+		assert_true(text_is_asked(good[i]));
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		assert_false(text_is_asked(bad[i]));
+}
+
 static void utf8_validity(void **state)
 {
 	static const char *const bad[] = {"\x80", "\xc0\x80", "\xc3", "\xe0\x9f\xbf",
@@ -281,6 +298,7 @@ int main(void)
 	    cmocka_unit_test(utf16_round_trip),
 	    cmocka_unit_test(utf8_validity),
 	    cmocka_unit_test(services),
+	    cmocka_unit_test(asked_services),
 	    cmocka_unit_test(times),
 	    cmocka_unit_test(buffers),
 	    cmocka_unit_test(errors_by_errno),

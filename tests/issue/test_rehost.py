@@ -43,7 +43,7 @@ class WithRehost(Case):
             row = [""] * len(EVERYTHING)
             row[0], row[column] = "lic-%d" % column, full[column] if column > 0 else "lic-0"
             if EVERYTHING[column] == "computers":
-                row[EVERYTHING.index("service")] = "http://x"
+                row[EVERYTHING.index("service")] = "https://x"
             rows.append(row)
         rows.append(["x" * 255, "A" * 22 + "==", "t" * 16384] + [""] * 12)
         text = io.StringIO()
