@@ -300,11 +300,10 @@ bool link_forgotten(const struct link *link)
 
 int link_tell_owner(struct link *link, const uint8_t *recovery, rh_error *error)
 {
-	struct link_private *private = link->private;
-	int code = link_introduce(link, private->identity.name, recovery, error);
+	int code = link_introduce(link, link->private->identity.name, recovery, error);
 
 	if (code == RH_OK)
-	private->forgotten = false;
+		link->private->forgotten = false;
 	return code;
 }
 
