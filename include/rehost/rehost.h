@@ -730,7 +730,8 @@ RH_API int rh_verify(rh_store *store, const char *directory, const rh_open_optio
  * ${target}, another directory, the newest one is copied there, mended, and ${directory} left as it is;
  * else bad blocks alone are written, in their place: whatever happens in between, no
  * byte that was good is worse than before.  DAMAGE events, and a CONDITION for each backup.  ${*ret} (may be NULL):
- * of all together.  RH_OK: all are whole now.  RH_E_BACKUP_CORRUPT: something is lost; what could
+ * of all together.  RH_OK: all are whole now, or have no parity file that could tell
+ * (RH_STATE_UNKNOWN, and a NOTICE).  RH_E_BACKUP_CORRUPT: something is lost; what could
  * be mended was.  RH_E_PARITY: damaged, and nothing to mend with.  RH_E_BACKUP_MISSING, RH_E_BACKUP_EXISTS,
  * RH_E_BACKUP_BUSY, RH_E_ACCESS, RH_E_WRITE, RH_E_FULL, RH_E_MEDIUM_GONE, RH_E_READ_BACK, RH_E_CANCELED.
  */

@@ -153,6 +153,39 @@ static void copy_free(struct copy *copy, struct backup_directory *to)
 		unlinkat(to->fd, copy->part, 0);
 }
 
+/* A pipe of that name must not hold us up. */
+static bool is_file(const struct backup_directory *directory, const char *name)
+{
+	struct stat status;
+
+	return fstatat(directory->fd, name, &status, 0) == 0 && S_ISREG(status.st_mode);
+}
+
+/* That of another owner, or of another day, is neither replaced nor taken for this one's. */
+static int check_recovery(
+    const struct repair *repair, struct backup_directory *to, rh_error *error)
+{
+	char display[DISPLAY_SIZE];
+	struct buffer ours = {0}, there = {0};
+	int code = RH_OK;
+
+	if (is_file(to, RECOVERY_FILE) && is_file(repair->directory, RECOVERY_FILE) &&
+	    file_read_whole(repair->directory->fd, RECOVERY_FILE, RECOVERY_MAX, &ours,
+		RECOVERY_FILE, NULL) == RH_OK) {
+		code = file_read_whole(to->fd, RECOVERY_FILE, RECOVERY_MAX, &there,
+		    backup_directory_display(display, to, RECOVERY_FILE), error);
+		if (code == RH_OK &&
+		    (ours.size != there.size || memcmp(ours.data, there.data, ours.size) != 0))
+			code = error_set(error, RH_E_BACKUP_EXISTS,
+			    "%s is there, and opens with another passphrase; name another "
+			    "directory",
+			    backup_directory_display(display, to, RECOVERY_FILE));
+	}
+	buffer_free(&ours);
+	buffer_free(&there);
+	return code;
+}
+
 /*
  * The key under a passphrase, if there is one and none is there.  Where it cannot be read it is
  * told as lost, and the copy of the backup is made without it.
@@ -221,7 +254,9 @@ int repair_copy(struct repair *repair, struct backup_directory *to, rh_error *er
 	if (exists(to, repair->file))
 		return error_set(
 		    error, RH_E_BACKUP_EXISTS, "%s/%s is there", to->path, repair->file);
-	code = copy_create(&backup, to, repair->file, error);
+	code = check_recovery(repair, to, error);
+	if (code == RH_OK)
+		code = copy_create(&backup, to, repair->file, error);
 	if (code == RH_OK)
 		code = copy_create(&parity, to, repair->parity->name, error);
 	if (code == RH_OK)

@@ -60,7 +60,26 @@ static int repair_one(
 	return code;
 }
 
-/* All are seen to, whatever becomes of one; the first thing that is lost is the result. */
+/* A failure that is of one backup alone; not of a medium that is gone. */
+static bool of_one(const struct run *run, int code)
+{
+	switch (code) {
+	case RH_E_BACKUP_CORRUPT:
+	case RH_E_PARITY:
+		return true;
+	case RH_E_OPEN:
+	case RH_E_ACCESS:
+	case RH_E_READ:
+	case RH_E_WRITE:
+	case RH_E_READ_BACK:
+	case RH_E_BACKUP_MISSING:
+		return medium_check(&run->place, NULL) == RH_OK;
+	default:
+		return false;
+	}
+}
+
+/* All are seen to, whatever becomes of one; the first failure is the result. */
 static int repair_all(struct run *run, rh_error *error)
 {
 	struct backup_generation *generations = NULL;
@@ -80,8 +99,11 @@ static int repair_all(struct run *run, rh_error *error)
 		rh_error why = {0};
 
 		code = repair_one(run, &generations[i], &why);
-		if (code == RH_E_BACKUP_CORRUPT || code == RH_E_PARITY) {
-			first = first.code == RH_OK ? why : first;
+		if (code != RH_OK && of_one(run, code)) {
+			if (first.code == RH_OK)
+				first = why;
+			else
+				report_notice(run->checking.report, "%s", why.text);
 			code = RH_OK;
 		} else if (code != RH_OK && error != NULL) {
 			*error = why;
@@ -93,6 +115,22 @@ static int repair_all(struct run *run, rh_error *error)
 			*error = first;
 	}
 	free(generations);
+	return code;
+}
+
+static int open_for_repair(
+    struct run *run, const char *path, const char *target, rh_error *error)
+{
+	rh_error why = {0};
+	int code = backup_directory_open(path, target == NULL, &run->directory, &why);
+
+	if (code == RH_E_ACCESS && target == NULL)
+		return error_set(error, code,
+		    "%s; 'rehost repair' with '--to' makes a copy on another medium", why.text);
+	if (code != RH_OK)
+		*error = why;
+	else if (target != NULL)
+		code = backup_directory_open(target, true, &run->target, error);
 	return code;
 }
 
@@ -111,9 +149,7 @@ int rh_repair(const char *path, const char *target, const rh_listener *listener,
 	if (code == RH_OK)
 		medium_begin(&run.place, &report, path, NULL, "");
 	if (code == RH_OK)
-		code = backup_directory_open(path, target == NULL, &run.directory, error);
-	if (code == RH_OK && target != NULL)
-		code = backup_directory_open(target, true, &run.target, error);
+		code = open_for_repair(&run, path, target, error);
 	if (code == RH_OK)
 		code = repair_all(&run, error);
 	code = medium_explain(&run.place, code, error);

@@ -6,6 +6,7 @@ import pathlib
 import random
 import subprocess
 import tarfile
+import time
 import unittest
 
 from rehost import (DAMAGED, DONE, ENVIRONMENT, EXISTS, OTHER, PARTIAL, SECRET, SOURCE, USAGE, Case, licence_id,
@@ -253,6 +254,22 @@ class Restore(Case):
         run = self.run_rehost("repair", self.stick, store="none", status=DONE)
         self.assertIn("whole, nothing to mend", run.err)
         self.assertEqual(self.run_rehost("verify", self.stick, status=DONE).err.count("damaged"), 0)
+
+    def test_repair_others(self):
+        """A backup that cannot be opened does not keep an older one from being mended."""
+        older = next(self.stick.glob("*.age"))
+        whole = older.read_bytes()
+        self.damage()
+        time.sleep(1.1)
+        self.run_rehost("backup", "--overwrite", "--keep", "2", self.stick, status=PARTIAL)
+        newest = max(self.stick.glob("*.age"))
+        self.assertNotEqual(newest, older)
+        newest.rename(self.top / "away")
+        newest.symlink_to(self.top / "away")
+        run = self.run_rehost("repair", self.stick, store="none")
+        self.assert_error(run, ENVIRONMENT)
+        self.assertIn("is a symbolic link", run.err)
+        self.assertEqual(older.read_bytes(), whole)
 
     def test_licences_like_frames(self):
         """Licences that hold frames of a backup do not stop a restore, whatever is lost around them."""

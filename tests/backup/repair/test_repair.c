@@ -336,10 +336,13 @@ static void copies(void **state)
 	assert_int_equal(unlink(path), 0);
 	sample_write(patient->to, KIT_PARITY, "half", 4);
 	sample_write(patient->to, RECOVERY_FILE, "another", 7);
-	expect_ok(patient_repair(patient, patient->to, NULL, &told, &error));
-	patient_expect_whole(patient, patient->to);
+	expect_code(
+	    patient_repair(patient, patient->to, NULL, &told, &error), RH_E_BACKUP_EXISTS);
 	sample_read(patient->to, RECOVERY_FILE, &is);
 	assert_int_equal(is.size, 7);
+	sample_write(patient->to, RECOVERY_FILE, recovery, sizeof recovery);
+	expect_ok(patient_repair(patient, patient->to, NULL, &told, &error));
+	patient_expect_whole(patient, patient->to);
 	assert_int_equal(sample_count(patient->to), 4);
 	buffer_free(&is);
 }
