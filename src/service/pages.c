@@ -67,9 +67,12 @@ static const struct words words[] = {
 	"For a computer that has not come to this service yet, also name the directory of its "
 	"backup:",
 	"DIRECTORY",
-	"The place comes free after {}. If the computer comes to this service before, the "
+	"The place comes free after {}, or later if the computer has another licence whose "
+	"issuer asks for more time. If the computer comes to this service before, the "
 	"release is cancelled.",
-	"The place comes free at once.", "Ask {}.", "Tell them this case number: {}.", "Case"},
+	"The place comes free at once, unless the computer has another licence whose issuer "
+	"asks for more time.",
+	"Ask {}.", "Tell them this case number: {}.", "Case"},
     [LANGUAGE_GERMAN] = {"%u von %u", "Sie können diese Lizenz jetzt wiederherstellen",
 	"Diese Lizenz ist gesperrt",
 	"Diese Lizenz ist auf so vielen Computern, wie sie erlaubt",
@@ -96,10 +99,12 @@ static const struct words words[] = {
 	"Bei einem Computer, der sich bei diesem Dienst noch nicht gemeldet hat, nennen Sie "
 	"auch das Verzeichnis seiner Sicherung:",
 	"VERZEICHNIS",
-	"Der Platz wird nach {} frei. Meldet sich der Computer vorher bei diesem Dienst, wird "
-	"die Freigabe aufgehoben.",
-	"Der Platz wird sofort frei.", "Fragen Sie {}.", "Nennen Sie diese Vorgangsnummer: {}.",
-	"Vorgang"},
+	"Der Platz wird nach {} frei, oder später, wenn auf dem Computer eine andere Lizenz "
+	"ist, deren Herausgeber mehr Zeit verlangt. Meldet sich der Computer vorher bei diesem "
+	"Dienst, wird die Freigabe aufgehoben.",
+	"Der Platz wird sofort frei, außer wenn auf dem Computer eine andere Lizenz ist, deren "
+	"Herausgeber mehr Zeit verlangt.",
+	"Fragen Sie {}.", "Nennen Sie diese Vorgangsnummer: {}.", "Vorgang"},
 };
 
 /* What one page is made of. */

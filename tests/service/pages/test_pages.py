@@ -134,7 +134,7 @@ class Words(Case):
         body = page.texts("body")[0]
         self.assertEqual(page.texts("h2")[0], "Night Train to the Coast")
         for words in ("4 of 4", "Example Songs Ltd", "Living room", "Anna’s laptop", "Old phone", "1 January 2026",
-                      "no place comes free by itself", "after 7 days", "It has not come to this service yet.",
+                      "no place comes free by itself", "after 7 days, or later if the computer has another licence", "It has not come to this service yet.",
                       "Tell them this case number: 1."):
             self.assertIn(words, body)
         self.assertEqual(page.texts("pre"),
@@ -150,7 +150,7 @@ class Words(Case):
         body = page.texts("body")[0]
         self.assertEqual(page.texts("h2")[0], "Nachtzug an die Küste")
         for words in ("4 von 4", "Herausgegeben von Example Songs Ltd.", "Was Sie jetzt tun können", "Sein Platz wird frei am",
-                      "nach 7 Tagen", "Vorgangsnummer 2", "Datenschutz"):
+                      "nach 7 Tagen frei, oder später, wenn", "Vorgangsnummer 2", "Datenschutz"):
             self.assertIn(words, body)
         self.assertRegex(body, r"Warten Sie bis \d+\. [A-Z][a-zä]+ \d{4}, \d\d:\d\d Uhr UTC, und")
 
