@@ -50,6 +50,11 @@ static int check(const struct serve_setup *setup, rh_error *error)
 		return error_set(error, RH_E_ARGUMENT,
 		    "no address of a service, as in https://licences.example/lms: %.200s",
 		    setup->address);
+	if (setup->address != NULL && !text_is_asked(setup->address))
+		return error_set(error, RH_E_ARGUMENT,
+		    "no computer asks a service on another one without encryption: give its "
+		    "address of https, and TLS or --behind-proxy: %.200s",
+		    setup->address);
 	return RH_OK;
 }
 

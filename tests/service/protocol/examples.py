@@ -10,7 +10,7 @@ import sys
 
 import service as kit
 
-ADDRESS = "http://licences.example/lms"
+ADDRESS = "http://localhost/lms"
 PLACE = re.compile(r"\$\{([^}]+)\}")
 TIME = 1_000_000_000  # numbers from here on are times, and only their type is compared
 
@@ -112,7 +112,7 @@ def parse(text):
 def check(story, request, reply):
     first, headers, body = parse(request)
     method, target, version = first.split(" ")
-    if version != "HTTP/1.1" or headers.pop("Host") != "licences.example" or not target.startswith("/lms/"):
+    if version != "HTTP/1.1" or headers.pop("Host") != "localhost" or not target.startswith("/lms/"):
         raise Wrong("the request is for somebody else")
     path = target.removeprefix("/lms")
     nonce = story.service.nonce()

@@ -13,7 +13,7 @@ import unittest
 import service as kit
 import with_postgres
 
-ADDRESS = "http://licences.example/lms"
+ADDRESS = "http://localhost/lms"
 MIB = 1 << 20
 postgres = None  # the cluster, if there is one
 
@@ -143,8 +143,8 @@ class Proof(Case):
 
     def test_audience(self):
         for changes in ({"htm": "GET"}, {"htm": "post"}, {"htu": ADDRESS + "/v1/plan"}, {"htu": ADDRESS}, {"htu": "/v1/commit"},
-                        {"htu": ADDRESS + "/v1/commit?x"}, {"htu": "http://licences.example:80/lms/v1/commit"},
-                        {"htu": "http://other.example/lms/v1/commit"}, {"htu": "http://licences.example/lm/v1/commit"}):
+                        {"htu": ADDRESS + "/v1/commit?x"}, {"htu": "http://localhost:80/lms/v1/commit"},
+                        {"htu": "http://other.example/lms/v1/commit"}, {"htu": "http://localhost/lm/v1/commit"}):
             self.refused(self.send(self.proof(**changes)), 401, "proof-audience")
 
     def test_stale(self):
@@ -341,7 +341,7 @@ class Licences(Case):
         self.assertTrue(kit.check_grants(self.tool, self.service, answer.json, self.computer.thumbprint))
 
     def test_of_another_service(self):
-        self.check(self.licence(service="http://licences.example/lm"), "license-service")
+        self.check(self.licence(service="http://localhost/lm"), "license-service")
         self.check(self.licence(service="https://licences.example/lms"), "license-service")
         self.check(self.issuer.licence(None), "license-service")
 

@@ -10,7 +10,7 @@ import unittest
 
 import service as kit
 
-ADDRESS = "http://licences.example/lms"
+ADDRESS = "http://localhost/lms"
 
 
 class Case(unittest.TestCase):
@@ -83,7 +83,7 @@ class Case(unittest.TestCase):
         """Licences, certificates, heads and claims hold at the address that they name."""
         licence = self.issuer.licence(ADDRESS, "moved")
         self.service.stop()
-        self.service.address = "http://new.example/lms"
+        self.service.address = "http://127.0.0.1/lms"
         self.service.start()
         self.assertEqual(self.computer.plan([licence]).code, "certificate-invalid")
         body = kit.json.dumps({"licenses": [{"document": licence}]}).encode()
