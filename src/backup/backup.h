@@ -351,6 +351,14 @@ const struct backup_header *backup_reader_header(const struct backup_reader *rea
 void backup_reader_wear(const struct backup_reader *reader, struct backup_wear *ret);
 
 /*
+ * Asks ${stop} before each part that is lost, on the thread that reads: backup_reader_next is
+ * RH_E_CANCELED when it returns other than 0.  A file may be of many lost parts and little
+ * else.
+ */
+void backup_reader_heed(
+    struct backup_reader *reader, int (*stop)(void *context), void *context);
+
+/*
  * The next frame of licences, compressed; both parts of ${frame} are empty at the
  * authenticated end, or, if damage is passed over, at the last that is there.
  */

@@ -144,6 +144,12 @@ const struct backup_header *backup_reader_header(const struct backup_reader *rea
 	return &reader->header;
 }
 
+void backup_reader_heed(struct backup_reader *reader, int (*stop)(void *context), void *context)
+{
+	reader->stream.stop = stop;
+	reader->stream.stop_context = context;
+}
+
 void backup_reader_wear(const struct backup_reader *reader, struct backup_wear *ret)
 {
 	*ret = (struct backup_wear){

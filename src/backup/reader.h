@@ -26,6 +26,8 @@ struct stream {
 	struct buffer content; /* of a frame that was looked at; secret */
 	uint64_t effort; /* bytes that were looked at for frames that were none */
 	uint64_t seen; /* bytes that were decrypted */
+	int (*stop)(void *context); /* or NULL */
+	void *stop_context;
 };
 
 enum frame_kind {
@@ -56,6 +58,7 @@ int stream_first(struct stream *stream, size_t limit, size_t *ret_size, rh_error
 /*
  * The next frame, handed over.  Without ${salvage} it is RH_E_BACKUP_CORRUPT if anything is
  * wrong, and FRAME_NONE is not given: the archive's end is the authenticated end of the file.
+ * RH_E_CANCELED at a hole if ${stream->stop} says so.
  */
 int stream_next(struct stream *stream, struct piece *piece, rh_error *error);
 

@@ -346,6 +346,8 @@ int stream_next(struct stream *stream, struct piece *piece, rh_error *error)
 		if (code != RH_OK || taken)
 			return code;
 		if (stream->hole) {
+			if (stream->stop != NULL && stream->stop(stream->stop_context) != 0)
+				return error_set(error, RH_E_CANCELED, "stopped on request");
 			pass_hole(stream);
 		} else if (stream->end && left_of(stream) == 0) {
 			*piece = (struct piece){.kind = FRAME_NONE};

@@ -1,3 +1,4 @@
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,6 +98,22 @@ static struct content *next_content(struct item *item)
 static bool frame_empty(const struct backup_frame *frame)
 {
 	return frame->licenses.size == 0 && frame->manifest.size == 0;
+}
+
+/* The listener is the calling thread's. */
+static int reading_stops(void *context)
+{
+	struct contents *run = context;
+
+	return run->away ? atomic_load(&run->stopped) : report_stop(run->report);
+}
+
+/* Nobody waits for a reading whose result nobody wants. */
+static int stop_at(struct contents *run, int code)
+{
+	if (code != RH_OK)
+		atomic_store(&run->stopped, true);
+	return code;
 }
 
 static int produce(void *context, void *pointer, bool *ret_end, rh_error *error)
@@ -211,9 +228,9 @@ static int transform(void *context, void *pointer, rh_error *error)
 {
 	struct item *item = pointer;
 
-	(void)context;
 	item->count = 0;
-	return frame_parse(item->parser, &item->frame, on_license, on_damaged, item, error);
+	return stop_at(context,
+	    frame_parse(item->parser, &item->frame, on_license, on_damaged, item, error));
 }
 
 /* Once is enough. */
@@ -249,14 +266,14 @@ static int consume(void *context, void *pointer, rh_error *error)
 	run->bytes += bytes;
 	if (!run->quiet)
 		report_done(run->report, licenses, done);
-	return code;
+	return stop_at(run, code);
 }
 
 static int idle(void *context, rh_error *error)
 {
 	struct contents *run = context;
 
-	return report_check(run->report, error);
+	return stop_at(run, report_check(run->report, error));
 }
 
 /* ---- The whole ---- */
@@ -315,6 +332,8 @@ int contents_run(struct contents *run, rh_error *error)
 	int code;
 
 	run->licenses = run->bytes = 0;
+	run->away = true;
+	backup_reader_heed(run->reader, reading_stops, run);
 	code = pipeline_run(&pipeline, error);
 	return code == RH_OK ? check_counts(run, error) : code;
 }
@@ -353,6 +372,7 @@ int contents_learn(struct contents *run, rh_error *error)
 	size_t offset = 0;
 	int code;
 
+	backup_reader_heed(run->reader, reading_stops, run);
 	code = backup_reader_next(run->reader, &run->first, error);
 	if (code != RH_OK || run->first.licenses.size == 0)
 		return code;
@@ -374,6 +394,7 @@ int contents_learn(struct contents *run, rh_error *error)
 
 void contents_free(struct contents *run)
 {
+	backup_reader_heed(run->reader, NULL, NULL);
 	backup_frame_free(&run->first);
 }
 

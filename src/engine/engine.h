@@ -1,6 +1,8 @@
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H
 
+#include <stdatomic.h>
+
 #include "backup/backup.h"
 #include "engine/report.h"
 #include "store/store.h"
@@ -252,6 +254,8 @@ struct contents {
 
 	/* Private. */
 	struct backup_frame first; /* a frame that was read ahead */
+	bool away; /* the reader is read on worker threads */
+	atomic_bool stopped; /* asked there */
 	bool unchecked; /* was said */
 	uint64_t licenses;
 	uint64_t bytes;

@@ -4,6 +4,7 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <glob.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -20,6 +21,8 @@
 #define BAD_END 101000
 
 static ino_t bad[2]; /* files; 0: none */
+static off_t told_at, told_end; /* reading between these is told of in ${told} */
+static atomic_uint told;
 
 ssize_t __real_pread64(int fd, void *bytes, size_t size, off_t offset);
 ssize_t __wrap_pread64(int fd, void *bytes, size_t size, off_t offset);
@@ -27,6 +30,8 @@ ssize_t __wrap_pread64(int fd, void *bytes, size_t size, off_t offset)
 {
 	struct stat status;
 
+	if (offset >= told_at && offset < told_end)
+		atomic_fetch_add(&told, 1);
 	if ((bad[0] == 0 && bad[1] == 0) || offset >= BAD_END ||
 	    offset + (off_t)size <= BAD_FIRST || fstat(fd, &status) != 0 ||
 	    (status.st_ino != bad[0] && status.st_ino != bad[1]))
@@ -46,6 +51,7 @@ struct scene {
 	struct kit kit;
 	rh_store *old, *new;
 	ino_t files[2]; /* the older one first */
+	char newest[128];
 	char key[128];
 };
 
@@ -73,6 +79,7 @@ static void make_backups(struct scene *scene)
 		assert_int_equal(stat(found.gl_pathv[i], &status), 0);
 		assert_true(status.st_size > BAD_END);
 		scene->files[i] = status.st_ino;
+		snprintf(scene->newest, sizeof scene->newest, "%s", found.gl_pathv[i]);
 	}
 	globfree(&found);
 	assert_int_equal(rh_recovery_show(scene->old, &key, NULL), RH_OK);
@@ -97,6 +104,8 @@ static int teardown(void **state)
 	struct scene *scene = *state;
 
 	bad[0] = bad[1] = 0;
+	told_at = told_end = 0;
+	atomic_store(&told, 0);
 	rh_store_close(scene->old);
 	rh_store_close(scene->new);
 	kit_close(&scene->kit);
@@ -139,6 +148,36 @@ static void what_is_left_of_the_newest(void **state)
 	assert_int_equal(kit_count(scene->new, NULL), summary.done);
 }
 
+#define CHUNK (65536 + 16)
+#define MORE 400 /* chunks that are none */
+
+static int once_told(void *context)
+{
+	(void)context;
+	return atomic_load(&told) > 0;
+}
+
+/* Before there is anything to restore, and although all of the file is to be looked at. */
+static void a_stop_is_heard_among_holes(void **state)
+{
+	struct scene *scene = *state;
+	rh_listener listener = {.should_stop = once_told};
+	rh_open_options options = RH_OPEN_OPTIONS_INIT;
+	struct stat status;
+
+	assert_int_equal(stat(scene->newest, &status), 0);
+	assert_int_equal(truncate(scene->newest, status.st_size + (off_t)MORE * CHUNK), 0);
+	told_at = status.st_size + CHUNK;
+	told_end = status.st_size + (off_t)(MORE - 2) * CHUNK;
+	bad[0] = scene->files[0];
+	bad[1] = scene->files[1];
+	options.recovery_key = scene->key;
+	assert_int_equal(
+	    rh_restore(scene->new, scene->kit.media, &options, &listener, NULL, NULL),
+	    RH_E_CANCELED);
+	assert_in_range(atomic_load(&told), 1, MORE / 10);
+}
+
 #define WITH_SCENE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -146,6 +185,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    WITH_SCENE(the_older_one_is_used),
 	    WITH_SCENE(what_is_left_of_the_newest),
+	    WITH_SCENE(a_stop_is_heard_among_holes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

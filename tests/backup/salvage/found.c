@@ -39,6 +39,13 @@ static int on_damaged(void *context, const struct frame_license *damaged, const 
 	return RH_OK;
 }
 
+static int stop(void *context)
+{
+	struct found *found = context;
+
+	return ++found->holes == found->stop_at;
+}
+
 static int read_frames(struct backup_reader *reader, struct found *found, rh_error *error)
 {
 	struct backup_frame frame = {0};
@@ -47,6 +54,7 @@ static int read_frames(struct backup_reader *reader, struct found *found, rh_err
 
 	if (code == RH_OK)
 		frame_parser_prove(parser, book_key, backup_reader_header(reader)->id);
+	backup_reader_heed(reader, stop, found);
 	while (code == RH_OK) {
 		code = backup_reader_next(reader, &frame, error);
 		if (code != RH_OK || (frame.licenses.size == 0 && frame.manifest.size == 0))

@@ -12,6 +12,8 @@ struct found {
 	unsigned *facts; /* ... with the right facts, of a frame that is proven */
 	struct backup_wear wear;
 	unsigned all;
+	unsigned stop_at; /* the hole before which reading is stopped; 0: none */
+	unsigned holes; /* that were asked at */
 	bool unseen; /* licences are counted only, which takes no memory */
 };
 

@@ -221,6 +221,31 @@ static void longer(void **state)
 	}
 }
 
+/* A file may be of holes without end: each is asked at, and none is skipped after a stop. */
+static void stopped(void **state)
+{
+	const struct book *book = &books[3];
+	struct buffer file = {0};
+	struct found found;
+
+	expect_ok(buffer_append(&file, book->file.data, book->file.size, &error));
+	for (size_t i = 1; i < book->chunks; i++)
+		flip(&file, book, i);
+	sample_write(*state, BOOK_FILE, file.data, file.size);
+	found_new(&found, book);
+	expect_ok(found_read(*state, BOOK_FILE, true, &found, &error));
+	assert_int_equal(found.holes, book->chunks - 1);
+	found_free(&found);
+
+	found_new(&found, book);
+	found.stop_at = 3;
+	expect_code(found_read(*state, BOOK_FILE, true, &found, &error), RH_E_CANCELED);
+	assert_int_equal(found.holes, 3);
+	assert_int_equal(found.wear.bytes_lost, 2 * BOOK_CHUNK);
+	found_free(&found);
+	buffer_free(&file);
+}
+
 /* What is authentic and wrong is no damage of the medium. */
 static void not_salvaged(void **state)
 {
@@ -262,6 +287,7 @@ int main(void)
 	    cmocka_unit_test(many_chunks),
 	    cmocka_unit_test(cut_ends),
 	    cmocka_unit_test(longer),
+	    cmocka_unit_test(stopped),
 	    cmocka_unit_test(not_salvaged),
 	};
 
