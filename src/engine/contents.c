@@ -257,6 +257,8 @@ static int consume(void *context, void *pointer, rh_error *error)
 			licenses++;
 			done += item->contents[i].row.bytes;
 		}
+		if (item->contents[i].code == RH_E_LICENSE_DAMAGED)
+			run->damaged++;
 		say_unchecked(run, &item->contents[i]);
 		code = run->on_content(run->context, &item->contents[i], error);
 		if (code == RH_OK)
@@ -298,6 +300,19 @@ static int tell_nameless(
 	return code;
 }
 
+/* With the header lost: one more licence only if else nothing would be known to be missing. */
+static int tell_unknown(struct contents *run, rh_error *error)
+{
+	static const char words[] =
+	    "how many licences there were is lost with the header; more may be missing";
+
+	if (run->damaged == 0)
+		return tell_nameless(run, 1, words, error);
+	if ((run->leave_out & CONTENTS_DAMAGED) == 0)
+		report_notice(run->report, "%s", words);
+	return RH_OK;
+}
+
 /* Whether what came is what the header says. */
 static int check_counts(struct contents *run, rh_error *error)
 {
@@ -309,9 +324,7 @@ static int check_counts(struct contents *run, rh_error *error)
 	if (wear.header_lost && run->licenses == 0)
 		return error_set(error, RH_E_BACKUP_CORRUPT, "nothing in the backup is whole");
 	if (wear.header_lost)
-		return tell_nameless(run, 1,
-		    "how many licences there were is lost with the header; more may be missing",
-		    error);
+		return tell_unknown(run, error);
 	/* Behind a hole a licence may look like a frame: more than there were are no more than
 	 * lost. */
 	if (wear.bytes_lost > 0)
@@ -331,7 +344,7 @@ int contents_run(struct contents *run, rh_error *error)
 	    item_new, item_free, produce, transform, consume, idle, run};
 	int code;
 
-	run->licenses = run->bytes = 0;
+	run->licenses = run->bytes = run->damaged = 0;
 	run->away = true;
 	backup_reader_heed(run->reader, reading_stops, run);
 	code = pipeline_run(&pipeline, error);

@@ -259,6 +259,7 @@ struct contents {
 	bool unchecked; /* was said */
 	uint64_t licenses;
 	uint64_t bytes;
+	uint64_t damaged; /* of those licences */
 };
 
 /*

@@ -16,11 +16,13 @@
 
 /* ---- The medium: built with --wrap=pread64 ---- */
 
-/* Bytes of each bad file that do not read: behind its first chunk, which has the header. */
-#define BAD_FIRST 100000
-#define BAD_END 101000
+/* Where each bad file does not read: in the first chunk, which has the header, or behind it. */
+#define HEADER_AT 30000
+#define BEHIND_AT 100000
+#define BAD_SIZE 1000
 
 static ino_t bad[2]; /* files; 0: none */
+static off_t bad_at = BEHIND_AT, bad_end = BEHIND_AT + BAD_SIZE;
 static off_t told_at, told_end; /* reading between these is told of in ${told} */
 static atomic_uint told;
 
@@ -32,12 +34,12 @@ ssize_t __wrap_pread64(int fd, void *bytes, size_t size, off_t offset)
 
 	if (offset >= told_at && offset < told_end)
 		atomic_fetch_add(&told, 1);
-	if ((bad[0] == 0 && bad[1] == 0) || offset >= BAD_END ||
-	    offset + (off_t)size <= BAD_FIRST || fstat(fd, &status) != 0 ||
+	if ((bad[0] == 0 && bad[1] == 0) || offset >= bad_end ||
+	    offset + (off_t)size <= bad_at || fstat(fd, &status) != 0 ||
 	    (status.st_ino != bad[0] && status.st_ino != bad[1]))
 		return __real_pread64(fd, bytes, size, offset);
-	if (offset < BAD_FIRST)
-		return __real_pread64(fd, bytes, (size_t)(BAD_FIRST - offset), offset);
+	if (offset < bad_at)
+		return __real_pread64(fd, bytes, (size_t)(bad_at - offset), offset);
 	errno = EIO;
 	return -1;
 }
@@ -77,7 +79,7 @@ static void make_backups(struct scene *scene)
 	assert_int_equal(found.gl_pathc, 2);
 	for (size_t i = 0; i < 2; i++) {
 		assert_int_equal(stat(found.gl_pathv[i], &status), 0);
-		assert_true(status.st_size > BAD_END);
+		assert_true(status.st_size > BEHIND_AT + BAD_SIZE);
 		scene->files[i] = status.st_ino;
 		snprintf(scene->newest, sizeof scene->newest, "%s", found.gl_pathv[i]);
 	}
@@ -104,6 +106,8 @@ static int teardown(void **state)
 	struct scene *scene = *state;
 
 	bad[0] = bad[1] = 0;
+	bad_at = BEHIND_AT;
+	bad_end = BEHIND_AT + BAD_SIZE;
 	told_at = told_end = 0;
 	atomic_store(&told, 0);
 	rh_store_close(scene->old);
@@ -148,6 +152,43 @@ static void what_is_left_of_the_newest(void **state)
 	assert_int_equal(kit_count(scene->new, NULL), summary.done);
 }
 
+static unsigned damaged[2]; /* licences that were told of, those without a name first */
+
+static int count_damaged(void *context, const rh_event *event)
+{
+	(void)context;
+	if (event->type == RH_EVENT_LICENSE && event->code == RH_E_LICENSE_DAMAGED)
+		damaged[event->license != NULL]++;
+	return 0;
+}
+
+/*
+ * How many licences there were is lost with the header.  That more may be missing than is known
+ * counts as a licence only where nothing else would be missing.
+ */
+static void the_header_is_lost(void **state)
+{
+	struct scene *scene = *state;
+	rh_listener listener = {.on_event = count_damaged};
+	rh_open_options options = RH_OPEN_OPTIONS_INIT;
+	rh_summary summary;
+
+	options.recovery_key = scene->key;
+	options.plan = 1;
+	bad[0] = scene->files[0];
+	bad[1] = scene->files[1];
+	bad_at = HEADER_AT;
+	for (int more = 0; more <= 1; more++) {
+		bad_end = more ? BEHIND_AT + BAD_SIZE : HEADER_AT + BAD_SIZE;
+		damaged[0] = damaged[1] = 0;
+		assert_int_equal(rh_restore(scene->new, scene->kit.media, &options, &listener,
+				     &summary, NULL),
+		    RH_E_NOT_ALL_STORED);
+		assert_int_equal(damaged[0], damaged[1] == 0 ? 1 : 0);
+		assert_int_equal(summary.failed, damaged[0] + damaged[1]);
+	}
+}
+
 #define CHUNK (65536 + 16)
 #define MORE 400 /* chunks that are none */
 
@@ -185,6 +226,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    WITH_SCENE(the_older_one_is_used),
 	    WITH_SCENE(what_is_left_of_the_newest),
+	    WITH_SCENE(the_header_is_lost),
 	    WITH_SCENE(a_stop_is_heard_among_holes),
 	};
 
