@@ -153,7 +153,9 @@ class Commands(Audited):
         name = computers[0].thumbprint
         self.assertIn("Laptop", [one["name"] for one in self.do("computer list")])
         self.assertEqual([one["computer"] for one in self.do("computer list", prefix="Laptop")], [name])
-        self.assertEqual(self.do("computer list", prefix=name[:12])[0]["name"], "Laptop")
+        # An abbreviation that begins with a dash is an option.
+        prefix = name if name.startswith("-") else name[:12]
+        self.assertEqual(self.do("computer list", prefix=prefix)[0]["name"], "Laptop")
         waiting = self.changed("release", lambda: self.do("computer release", computer=name), computer=name)[0]
         self.assertEqual(waiting["state"], "waiting")
         self.assertEqual(self.do("computer list", prefix=name)[0]["releasing"], waiting["effective"])
